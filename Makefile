@@ -1,0 +1,54 @@
+# The words of this project. `make` alone prints them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-fast check fmt golden e2e bench build clean
+
+help: ## print these words
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml hatch_build.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sillok needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+setup: $(STAMP) ## make the virtual environment and install everything into it
+
+run: setup ## start Sillok on http://127.0.0.1:3100 with a collector for this machine
+	$(BIN)/sillok up
+
+test: setup ## run all tests
+	$(BIN)/python -m pytest
+
+test-fast: setup ## run the tests that take less than 20 seconds each
+	$(BIN)/python -m pytest -m 'not slow'
+
+check: setup ## lint, form, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: setup ## put the code into form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+golden: setup ## rewrite the golden files; review the diff line by line
+	$(BIN)/python -m pytest --update-golden
+
+e2e: setup ## drive real clients and a real browser against a real server
+	$(BIN)/python -m pytest tests/e2e
+
+bench: setup ## measure: ingest, disk, memory, start, first queries
+	$(BIN)/python -m bench
+
+build: setup ## wheels of both distributions in dist/
+	$(BIN)/python -m build --wheel --outdir dist .
+	$(BIN)/python -m build --wheel --outdir dist packaging/agent
+
+clean: ## remove what was built here; keeps data
+	rm -rf dist build sillok/server/static .mypy_cache .ruff_cache .pytest_cache

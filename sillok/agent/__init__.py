@@ -1,0 +1,1 @@
+"""The collector: sources, labels, positions, spool, sender."""

@@ -1,0 +1,1 @@
+"""Push and query clients for anybody's Loki API."""

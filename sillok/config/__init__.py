@@ -1,0 +1,1 @@
+"""The files people already have, read as they stand; and Sillok's own."""

@@ -1,0 +1,1 @@
+"""What every listener of ours shares: TLS, credentials, tenants, limits, body decoding, error table."""

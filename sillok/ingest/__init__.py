@@ -1,0 +1,1 @@
+"""The one way in: limits, stream identity, ledger, batch, group commit."""

@@ -1,0 +1,1 @@
+"""LogQL: AST, lexer, parser, printer, checks, planner."""

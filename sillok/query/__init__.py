@@ -1,0 +1,1 @@
+"""The clerk: text in, result out."""

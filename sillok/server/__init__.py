@@ -1,0 +1,1 @@
+"""HTTP, thin: parameters in, service call, body out."""

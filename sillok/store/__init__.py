@@ -1,0 +1,1 @@
+"""Runs SQL and owns the tables: engines, writer, migrations, retention, stream index."""

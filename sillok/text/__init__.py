@@ -1,0 +1,1 @@
+"""Reading and writing text, without any model of logs."""
