@@ -1,0 +1,268 @@
+"""chDB: ClickHouse inside this process, its data in one folder.
+
+What bites, and how it is held off here (measured on chDB 4.4):
+
+- a session is used once: after a statement that failed part-way the next result on it begins with the failed one's;
+- the folder is locked by us first, because chDB says only on file descriptor 2 why it cannot open one;
+- a running query at interpreter exit is a segfault: `close` ends and awaits them;
+- `fork` after opening hangs the child: start programs with `subprocess`, workers with `spawn`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import chdb
+import pyarrow as pa
+from chdb import session as driver
+
+from sillok.errors import QueryCancelled, StoreFull, StoreUnavailable
+from sillok.sql.statement import Statement
+from sillok.store import door
+from sillok.store.binding import bind
+from sillok.store.engines import folder as folders
+from sillok.store.faults import fault
+
+DEFAULT_MAX_MEMORY_BYTES = 2 * 1024**3
+DEFAULT_MAX_RESULT_BYTES = 256 * 1024**2
+MIN_FREE_BYTES_FOR_DDL = 16 * 1024**2  # DDL on a full disk may report success and leave a table that cannot be read
+MAX_QUERY_BYTES = 64 * 1024**2  # long lists of streams are part of the text the engine counts
+MAX_BLOCK_ROWS = 1_048_449  # the engine's own bound of one block
+CANCEL_PATIENCE_S = 1.0  # how long `cancel` looks for a query that was started but cannot be seen yet
+CLOSE_PATIENCE_S = 30.0
+
+_DRIVER_ERRORS = (RuntimeError, chdb.ChdbError)
+_Session: Any = driver.Session  # untyped upstream
+
+_TAG = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_NAME = re.compile(r"[a-z_][a-z0-9_.]*\Z")
+
+_READ: dict[str, str | int] = {
+    "output_format_arrow_string_as_string": 1,
+    "output_format_arrow_compression_method": "none",
+    "max_query_size": MAX_QUERY_BYTES,
+    "result_overflow_mode": "throw",
+    "timeout_overflow_mode": "throw",
+}
+_INSERT: dict[str, str | int] = {
+    # One block: whatever the rows' bytes, the engine neither cuts nor joins.
+    "max_block_size": MAX_BLOCK_ROWS,
+    "max_insert_block_size": MAX_BLOCK_ROWS,
+    "min_insert_block_size_rows": MAX_BLOCK_ROWS,
+    "min_insert_block_size_bytes": 0,
+    "max_insert_threads": 1,
+    "max_threads": 1,
+    # One push may span any number of days; the engine's default refuses more than 100.
+    "max_partitions_per_insert_block": 0,
+    "async_insert": 0,
+}
+
+
+def open_chdb(
+    folder: Path,
+    *,
+    max_memory_bytes: int = DEFAULT_MAX_MEMORY_BYTES,
+    max_result_bytes: int = DEFAULT_MAX_RESULT_BYTES,
+    threads: int = 0,
+) -> ChdbEngine:
+    """Open the data folder, making it when it is not there. One folder per process, one process per folder.
+
+    `threads` bounds one query's threads; 0 leaves it to the engine (one a core).
+
+    Raises:
+        StoreLocked: another process has the folder open.
+        StoreUnavailable: the folder cannot be opened; the text says why.
+    """
+    lock = folders.lock(folder)
+    try:
+        folders.repair_definitions(folder)
+        root = _open_root(folder, max_memory_bytes=max_memory_bytes)
+    except BaseException:
+        lock.release()
+        raise
+    return ChdbEngine(folder, lock, root, max_result_bytes=max_result_bytes, threads=threads)
+
+
+class ChdbEngine:
+    """The `Engine` of one folder."""
+
+    def __init__(
+        self, folder: Path, lock: folders.FolderLock, root: Any, *, max_result_bytes: int, threads: int
+    ) -> None:
+        self._folder = folder
+        self._path = str(folders.data_folder(folder))
+        self._lock = lock
+        self._root = root
+        self._read: dict[str, str | int] = {**_READ, "max_result_bytes": max_result_bytes}
+        if threads:
+            self._read["max_threads"] = threads
+        self._state = threading.Condition()
+        self._running: dict[str, bool] = {}  # tag -> whether `cancel` was called
+        self._is_closed = False
+        self._fresh_tags = itertools.count()
+        atexit.register(self.close)
+
+    @property
+    def is_embedded(self) -> bool:
+        return True
+
+    def execute(self, statement: Statement, *, settings: Mapping[str, str | int] | None = None) -> None:
+        door.check(statement)
+        if folders.free_bytes(self._folder) < MIN_FREE_BYTES_FOR_DDL:
+            raise StoreFull("the disk of the store has no room to change its tables")
+        with self._registered(None, can_be_cancelled=False), self._session() as session:
+            for name, value in (settings or {}).items():
+                _run(session, f"SET {_assignment(name, value)}")
+            _run(session, statement.text, params=bind(statement.params))
+        folders.keep_definitions(self._folder)
+
+    def query(
+        self,
+        statement: Statement,
+        *,
+        tag: str | None = None,
+        timeout_s: float | None = None,
+        settings: Mapping[str, str | int] | None = None,
+    ) -> pa.Table:
+        door.check(statement)
+        with self._registered(tag) as name, self._session() as session:
+            text = statement.text + self._settings(name, timeout_s, settings)
+            table: pa.Table = _run(session, text, "ArrowTable", params=bind(statement.params))
+            return table
+
+    def stream(
+        self,
+        statement: Statement,
+        *,
+        tag: str | None = None,
+        timeout_s: float | None = None,
+        settings: Mapping[str, str | int] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        door.check(statement)
+        unbounded = {"max_result_bytes": 0, **(settings or {})}
+        with self._registered(tag) as name, self._session() as session:
+            text = statement.text + self._settings(name, timeout_s, unbounded)
+            try:
+                yield from session.send_query(text, "Arrow", params=bind(statement.params)).record_batch(1)
+            except GeneratorExit:
+                # Closing a stream waits for the query's end, so end it first.
+                self._kill(name)
+                raise
+            except _DRIVER_ERRORS as error:
+                raise fault(str(error)) from None
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        columns = ", ".join(f"`{_checked(name)}`" for name in rows.column_names)
+        text = f"INSERT INTO {_checked(table)} ({columns}) SELECT {columns} FROM Python(rows)"  # noqa: S608  names, checked
+        with self._registered(None, can_be_cancelled=False), self._session() as session:
+            _run(session, text + _clause(_INSERT))
+
+    def cancel(self, tag: str) -> None:
+        with self._state:
+            if tag not in self._running:
+                return
+            self._running[tag] = True
+        deadline = time.monotonic() + CANCEL_PATIENCE_S
+        while not self._kill(tag) and tag in self._running and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        with self._state:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            tags = list(self._running)
+        atexit.unregister(self.close)
+        deadline = time.monotonic() + CLOSE_PATIENCE_S
+        with self._state:
+            while self._running and time.monotonic() < deadline:
+                for tag in tags:
+                    self._kill(tag)
+                self._state.wait(0.05)
+        self._root.close()
+        self._lock.release()
+
+    def _settings(self, tag: str, timeout_s: float | None, settings: Mapping[str, str | int] | None) -> str:
+        chosen: dict[str, str | int] = {**self._read, **(settings or {}), "log_comment": tag}
+        if timeout_s is not None:
+            chosen["max_execution_time"] = f"{max(timeout_s, 0.001):.3f}"
+        return _clause(chosen)
+
+    @contextmanager
+    def _registered(self, tag: str | None, *, can_be_cancelled: bool = True) -> Iterator[str]:
+        name = tag or f"sillok-{'query' if can_be_cancelled else 'write'}-{next(self._fresh_tags)}"
+        if not _TAG.match(name):
+            raise ValueError(f"{name!r} cannot be the tag of a query")
+        with self._state:
+            if self._is_closed:
+                raise StoreUnavailable("the store is closed")
+            self._running[name] = False
+        try:
+            yield name
+        finally:
+            with self._state:
+                was_cancelled = self._running.pop(name)
+                self._state.notify_all()
+        if was_cancelled:
+            raise QueryCancelled("the query was cancelled")
+
+    @contextmanager
+    def _session(self) -> Iterator[Any]:
+        session = _Session(self._path)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def _kill(self, tag: str) -> bool:
+        """Ask the engine to end the query with this tag; whether there was one."""
+        text = "KILL QUERY WHERE Settings['log_comment'] = {tag:String} ASYNC"
+        session = _Session(self._path)
+        try:
+            return len(_run(session, text, "TabSeparated", params={"tag": tag}).bytes()) > 0
+        finally:
+            session.close()
+
+
+def _open_root(folder: Path, *, max_memory_bytes: int) -> Any:
+    path = f"{folders.data_folder(folder)}?max_server_memory_usage={max_memory_bytes}"
+    with folders.captured_stderr() as captured:
+        try:
+            return _Session(path)
+        except _DRIVER_ERRORS as error:
+            reason = str(error)
+    detail = folders.reason_in(captured.text) or reason
+    raise StoreUnavailable(f"the data folder {folder} cannot be opened: {detail}")
+
+
+def _run(session: Any, text: str, form: str = "TabSeparated", params: Mapping[str, str] | None = None) -> Any:
+    try:
+        return session.query(text, form, params=dict(params or {}))
+    except _DRIVER_ERRORS as error:
+        raise fault(str(error)) from None
+
+
+def _clause(settings: Mapping[str, str | int]) -> str:
+    return "\nSETTINGS " + ", ".join(_assignment(name, value) for name, value in settings.items())
+
+
+def _assignment(name: str, value: str | int) -> str:
+    if isinstance(value, int):
+        return f"{_checked(name)} = {value}"
+    if not re.fullmatch(r"[A-Za-z0-9_.-]*", value):
+        raise ValueError(f"{value!r} cannot be the value of a setting")
+    return f"{_checked(name)} = '{value}'"
+
+
+def _checked(name: str) -> str:
+    if not _NAME.match(name):
+        raise ValueError(f"{name!r} may not stand in SQL text")
+    return name
