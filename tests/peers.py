@@ -99,6 +99,9 @@ storage_config:
   filesystem:
     directory: {folder}/chunks
 ingester:
+  query_store_max_look_back_period: -1ns
+  max_chunk_age: 8760h
+  chunk_idle_period: 8760h
   lifecycler:
     min_ready_duration: 0s
     join_after: 0s
@@ -115,6 +118,10 @@ frontend_worker:
   dns_lookup_duration: 1s
 query_range:
   cache_results: false
+  cache_index_stats_results: false
+  cache_volume_results: false
+  cache_series_results: false
+  cache_label_results: false
 limits_config:
   allow_structured_metadata: true
   reject_old_samples: false
