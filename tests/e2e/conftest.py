@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 
@@ -14,6 +15,10 @@ from tests.peers import real_loki
 
 @pytest.fixture(scope="session")
 def sillok_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Ours: one that is started now, or the one at `SILLOK_E2E_URL`."""
+    if "SILLOK_E2E_URL" in os.environ:
+        yield os.environ["SILLOK_E2E_URL"]
+        return
     with real_sillok(tmp_path_factory.mktemp("sillok")) as url:
         yield url
 

@@ -80,7 +80,7 @@ def test_an_export_becomes_the_lines_that_loki_makes_of_it(
                 params={"query": f'{{service_name=~"{job}.*"}}', "start": START_NS, "end": START_NS + SECOND_NS},
                 headers={"X-Loki-Response-Encoding-Flags": "categorize-labels"},
             )
-            result = sorted(answer.json()["data"]["result"], key=repr)
+            result = sorted(answer.json()["data"]["result"], key=lambda one: json.dumps(one, sort_keys=True))
             answers.append((pushed.status_code, result))
 
     ours, lokis = answers
