@@ -4,6 +4,8 @@
       ConfigError          a configuration key or value is wrong; names file, line, key and the remedy
       BadRequest           a parameter or a body cannot be understood
         PushSyntaxError    the body of a push cannot be decoded
+        EmptyPush          a push without a single stream
+        NothingToStore     the push holds no stream
         QuerySyntaxError   the query text cannot be parsed; carries the offset
       QueryRejected        well formed, but over a limit of this tenant
       EntriesRefused       some entries of a push are over a limit; the others are stored
@@ -39,6 +41,14 @@ class BadRequest(SillokError):
 
 class PushSyntaxError(BadRequest):
     """The body of a push cannot be decoded; nothing of it was stored."""
+
+
+class EmptyPush(BadRequest):
+    """A push that can be decoded, but has not a single stream."""
+
+
+class NothingToStore(BadRequest):
+    """The body of a push can be decoded, but holds no stream. Loki answers 422."""
 
 
 class QuerySyntaxError(BadRequest):

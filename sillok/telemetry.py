@@ -32,6 +32,24 @@ INGEST_DUPLICATES = Counter(
     ["tenant"],
     registry=REGISTRY,
 )
+INGEST_BATCHES = Counter(
+    "sillok_ingest_batches_total",
+    "Pushes received, by who named their batch: the sender, or the server from the body.",
+    ["named_by"],
+    registry=REGISTRY,
+)
 COMMITS = Counter("sillok_ingest_commits_total", "Group commits.", registry=REGISTRY)
 COMMIT_SECONDS = Histogram("sillok_ingest_commit_seconds", "Duration of a group commit.", registry=REGISTRY)
 COMMIT_QUEUE_BYTES = Gauge("sillok_ingest_queue_bytes", "Bytes of pushes that wait for a commit.", registry=REGISTRY)
+
+HTTP_SECONDS = Histogram(
+    "sillok_http_request_seconds", "Duration of a request.", ["route", "status"], registry=REGISTRY
+)
+HTTP_CONNECTIONS = Gauge("sillok_http_connections", "Connections that are open.", registry=REGISTRY)
+HTTP_WEBSOCKETS = Gauge("sillok_http_websockets", "WebSockets that are open.", registry=REGISTRY)
+HTTP_CLOSED = Counter(
+    "sillok_http_connections_closed_total",
+    "Connections that the server ended, by reason.",
+    ["reason"],
+    registry=REGISTRY,
+)

@@ -1,0 +1,1 @@
+"""OpenTelemetry's protocol: parameters in, service call, body out."""
