@@ -42,9 +42,13 @@ class PushedStream:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """The streams of one push, in the order they were sent."""
+    """The streams of one push, in the order they were sent.
+
+    `body_bytes` is the length of the body it came in, decompressed: what it weighs in a queue.
+    """
 
     streams: Sequence[PushedStream]
+    body_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,8 @@ def decode_protobuf(body: bytes) -> Pushed:
         tuple(
             PushedStream(stream.labels.decode("utf-8", "replace"), RawEntries(tuple(stream.entries)))
             for stream in request.streams
-        )
+        ),
+        len(body),
     )
 
 
@@ -99,7 +100,7 @@ def decode_json(body: bytes) -> Pushed:
     streams = request.get("streams") if isinstance(request, dict) else None
     if not isinstance(streams, list):
         raise PushSyntaxError('the body has no "streams"')
-    return Pushed(tuple(_stream_of_json(stream) for stream in streams))
+    return Pushed(tuple(_stream_of_json(stream) for stream in streams), len(body))
 
 
 def _stream_of_json(stream: Any) -> PushedStream:
