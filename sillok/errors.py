@@ -4,7 +4,6 @@
       ConfigError          a configuration key or value is wrong; names file, line, key and the remedy
       BadRequest           a parameter or a body cannot be understood
         PushSyntaxError    the body of a push cannot be decoded
-        EmptyPush          a push without a single stream
         NothingToStore     the push holds no stream
         QuerySyntaxError   the query text cannot be parsed; carries the offset
       QueryRejected        well formed, but over a limit of this tenant
@@ -20,6 +19,7 @@
         StoreLocked        another process has this data folder open
       QueryTimeout         a deadline passed before the answer was there
       QueryCancelled       the client went away, or the server stops
+      RemoteFailed         another server cannot be reached, or answered with an error; carries its status
 
 Anything else that escapes is a bug, and the server answers 500 for it.
 """
@@ -41,10 +41,6 @@ class BadRequest(SillokError):
 
 class PushSyntaxError(BadRequest):
     """The body of a push cannot be decoded; nothing of it was stored."""
-
-
-class EmptyPush(BadRequest):
-    """A push that can be decoded, but has not a single stream."""
 
 
 class NothingToStore(BadRequest):
@@ -119,3 +115,16 @@ class QueryTimeout(SillokError):
 
 class QueryCancelled(SillokError):
     """The client went away, or the server stops."""
+
+
+class RemoteFailed(SillokError):
+    """Another server cannot be reached (`status` None), or answered with an error."""
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+    @property
+    def is_worth_a_retry(self) -> bool:
+        return self.status is None or self.status == 429 or self.status >= 500
