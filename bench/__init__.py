@@ -1,0 +1,1 @@
+"""Measurements: one question one file, every timing checks its answer. `python -m bench --help`."""
