@@ -1,1 +1,4 @@
-"""LogQL: AST, lexer, parser, printer, checks, planner."""
+"""LogQL: text → tree → plan. Nothing here does I/O.
+
+Source: https://grafana.com/docs/loki/latest/query/
+"""

@@ -1,1 +1,1 @@
-"""Reading and writing text, without any model of logs."""
+"""Reading and writing text: regular expressions, durations, sizes. Knows nothing of logs."""
