@@ -32,7 +32,7 @@ MAX_OPEN_FILES = 65_536
 RESERVED_FILES = 512  # for the store, its merges and everything else that is no connection
 TLS_HANDSHAKE_S = 5.0
 TLS_SHUTDOWN_S = 1.0
-SWEEP_S = 1.0
+SWEEP_S = 1.0  # at most; a time limit may need it more often
 NO_FILES_WAIT_S = 0.05
 CANCEL_WAIT_S = 0.5
 STOP_LOOK_S = 0.02
@@ -160,8 +160,10 @@ class Listener:
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
+        limits = self._limits
+        shortest_s = min(limits.head_timeout_s, limits.idle_timeout_s, limits.body_window_s, limits.write_timeout_s)
         while True:
-            await asyncio.sleep(SWEEP_S)
+            await asyncio.sleep(min(SWEEP_S, shortest_s / 2))
             self._set_date()
             self._census.sweep(loop.time())
 

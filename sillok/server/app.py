@@ -12,10 +12,12 @@ from starlette.requests import Request
 
 from sillok.http.body import BodyReader
 from sillok.http.settings import Role, ServerSettings
+from sillok.server.errors import otlp_error
 from sillok.server.front import GET, GET_OR_POST, POST, Answer, Front, Route, SocketRoute
 from sillok.server.loki.push import LokiPush
 from sillok.server.loki.query import LokiQuery
 from sillok.server.loki.tail import LokiTail
+from sillok.server.otlp.logs import OtlpLogs
 from sillok.server.page import Page
 from sillok.server.services import PushService, QueryService, Services
 from sillok.server.status import Status
@@ -50,10 +52,12 @@ def build_app(
 
 def routes(services: Services, page: Page) -> tuple[Route, ...]:
     """Every path of the server that is not a WebSocket or a file of the page."""
-    push, query, status = LokiPush(services), LokiQuery(services), Status(services)
+    push, query, otlp, status = LokiPush(services), LokiQuery(services), OtlpLogs(services), Status(services)
     return (
         Route("/loki/api/v1/push", POST, push.push, Role.PUSH),
         Route("/api/prom/push", POST, push.push, Role.PUSH),
+        Route("/otlp/v1/logs", POST, otlp.push, Role.PUSH, otlp_error),
+        Route("/v1/logs", POST, otlp.push, Role.PUSH, otlp_error),
         Route("/loki/api/v1/query", GET_OR_POST, query.query, Role.READ),
         Route("/loki/api/v1/query_range", GET_OR_POST, query.query_range, Role.READ),
         Route("/loki/api/v1/labels", GET_OR_POST, query.labels, Role.READ),

@@ -23,7 +23,7 @@ STATUS: Mapping[type[errors.SillokError], int] = {
     errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BadRequest: HTTPStatus.BAD_REQUEST,
     errors.PushSyntaxError: HTTPStatus.BAD_REQUEST,
-    errors.EmptyPush: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NothingToStore: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.QuerySyntaxError: HTTPStatus.BAD_REQUEST,
     errors.QueryRejected: HTTPStatus.BAD_REQUEST,
     errors.EntriesRefused: HTTPStatus.BAD_REQUEST,
@@ -38,6 +38,8 @@ STATUS: Mapping[type[errors.SillokError], int] = {
     errors.StoreLocked: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.QueryTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.QueryCancelled: CLIENT_CLOSED_REQUEST,
+    errors.RemoteFailed: HTTPStatus.BAD_GATEWAY,
+    errors.RemoteFailed: HTTPStatus.BAD_GATEWAY,
 }
 STORE_RETRY_S = 10.0
 

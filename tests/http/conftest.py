@@ -1,4 +1,4 @@
-"""Async tests run on asyncio, by anyio's plugin."""
+"""Async tests run on the product's event loop, by anyio's plugin."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import pytest
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": True}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import orjson
 from starlette.responses import Response
 
-from sillok.errors import BadRequest, EmptyPush, PushSyntaxError
+from sillok.errors import BadRequest, PushSyntaxError
 from sillok.http.body import BodyReader, beside_the_loop
 from sillok.http.errors import plain
 from sillok.model.origin import BATCH_HEADER, BATCH_ID_BYTES, RECEIPT_HEADER, batch_of
@@ -43,8 +43,6 @@ class LokiPush:
             pushed, batch = await beside_the_loop(
                 body, lambda: (decode(body, media_type, encoding, bodies), named or batch_of(tenant, body))
             )
-            if not pushed.streams:
-                raise EmptyPush("error at least one valid stream is required for ingestion")
             receipt = await self.services.ingest.push(tenant, pushed, batch=batch, is_named=named is not None)
         return answer(receipt)
 
