@@ -55,6 +55,22 @@ class Server(Process):
         return Api(self.url)
 
 
+class Agent(Process):
+    """A running `sillok agent` that follows `logs/*/*.log` below `folder`."""
+
+    def __init__(self, folder: Path, url: str, *options: str, env: Mapping[str, str] | None = None) -> None:
+        super().__init__(
+            [
+                *(SILLOK, "agent", "--data", folder / "agent"),
+                *("--set", f"agent.files={folder}/logs/*/*.log", "--set", "agent.docker.enabled=false"),
+                *options,
+            ],
+            log=folder / "agent.log",
+            env={"LOKI_URL": f"{url}/loki/api/v1/push", **(env or {})},
+            cwd=folder,
+        )
+
+
 @contextmanager
 def real_sillok(folder: Path, *options: str) -> Iterator[str]:
     """A Sillok with its data in `folder`; yields its address once it answers."""
