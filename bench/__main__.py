@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import disk, ingest, memory, prepare, query, report, start
+from bench import collector, disk, ingest, memory, prepare, query, report, start
 from bench.data import SERVICES
 from bench.systems import Sillok, System, peers
 from bench.world import World
@@ -21,6 +21,7 @@ QUESTIONS: dict[str, Callable[[World], list[report.Result]]] = {
     "memory": memory.measure,
     "start": start.measure,
     "query": query.measure,
+    "collector": collector.measure,
 }
 
 

@@ -1,4 +1,4 @@
-"""How much memory do the server and the collector take: idle, idle over much data, and at the peak of a load?
+"""How much memory does the server take: idle, idle over much data, and at the peak of a load?
 
 Resident memory of a process and its children.
 """
