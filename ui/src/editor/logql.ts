@@ -107,12 +107,13 @@ function completion(catalog: Catalog) {
       const names = [...catalog.labels(), ...catalog.fields()];
       return { from, options: names.map(named('property')), validFor: WORD };
     }
+    if (/[}"`]\s*[|!]$/.test(before)) return { from: context.pos - 1, options: filters() };
     if (/\|\s*\w*$/.test(before)) {
       // Stages first: sorted by name alone, they drown among the fields.
       const options = [...STAGES.map(named('keyword', 50)), ...catalog.fields().map(named('property'))];
       return { from, options, validFor: WORD };
     }
-    if (/[}"`]\s+$|\}\s*$/.test(before)) return { from: context.pos, options: filters() };
+    if (context.explicit && /[}"`]\s*$/.test(before)) return { from: context.pos, options: filters() };
     if (!context.explicit && from === context.pos) return null;
     const functions = [...AGGREGATIONS, ...RANGE_FUNCTIONS];
     return {

@@ -18,9 +18,9 @@ export function t(key: PlainKey, fill: Fill = {}): string {
 }
 
 /** The form that fits the count; the count itself is `{n}`. */
-export function count(key: CountKey, n: number): string {
+export function count(key: CountKey, n: number, fill: Fill = {}): string {
   const [one, many] = WORDS[preferences.language][key];
-  return filled(n === 1 ? one : many, { n: number(n) });
+  return filled(n === 1 ? one : many, { ...fill, n: number(n) });
 }
 
 function filled(text: string, fill: Fill): string {
@@ -52,15 +52,10 @@ export function lastWords(last: string): string {
 }
 
 function spanWords(range: Span): string {
-  return `${moment(range.fromMs)} – ${moment(range.toMs)}`;
-}
-
-/** Local date and time to the second. */
-export function moment(ms: number): string {
   return new Intl.DateTimeFormat(preferences.language, {
     ...{ month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' },
     hourCycle: 'h23',
-  } as Intl.DateTimeFormatOptions).format(ms);
+  } as Intl.DateTimeFormatOptions).formatRange(range.fromMs, range.toMs);
 }
 
 export function bytes(n: number): string {
