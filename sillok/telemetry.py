@@ -6,17 +6,27 @@ conventions; `docs/reference/metrics.md` lists them and a test compares the two.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import sys
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import generate_latest
+
+from sillok import __version__
 
 REGISTRY = CollectorRegistry(auto_describe=True)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+ProcessCollector(registry=REGISTRY)  # process_cpu_seconds_total, process_resident_memory_bytes, …
 
 
 def exposition() -> bytes:
     """All metrics in Prometheus' text format."""
     return generate_latest(REGISTRY)
 
+
+BUILD_INFO = Gauge("sillok_build_info", "1; the version is in the labels.", ["version", "python"], registry=REGISTRY)
+BUILD_INFO.labels(__version__, ".".join(map(str, sys.version_info[:3]))).set(1)
 
 INGEST_LINES = Counter("sillok_ingest_lines_total", "Entries stored.", ["tenant"], registry=REGISTRY)
 INGEST_BYTES = Counter("sillok_ingest_bytes_total", "Bytes of the lines stored.", ["tenant"], registry=REGISTRY)
@@ -53,3 +63,22 @@ HTTP_CLOSED = Counter(
     ["reason"],
     registry=REGISTRY,
 )
+
+AGENT_READ = Counter("sillok_agent_read_lines_total", "Lines read.", ["source"], registry=REGISTRY)
+AGENT_STORED = Counter("sillok_agent_stored_lines_total", "Lines the store has.", ["source"], registry=REGISTRY)
+AGENT_DROPPED = Counter(
+    "sillok_agent_dropped_lines_total", "Lines the collector lost, by reason.", ["source", "reason"], registry=REGISTRY
+)
+AGENT_REFUSED = Counter(
+    "sillok_agent_refused_lines_total", "Lines the store refused, by reason.", ["source", "reason"], registry=REGISTRY
+)
+AGENT_SPOOLED = Gauge("sillok_agent_spooled_lines", "Lines that wait in the spool.", ["source"], registry=REGISTRY)
+AGENT_IN_FLIGHT = Gauge(
+    "sillok_agent_in_flight_lines", "Lines in the open batch and in the one being sent.", ["source"], registry=REGISTRY
+)
+AGENT_SPOOL_BYTES = Gauge("sillok_agent_spool_bytes", "Disk that the spool takes.", registry=REGISTRY)
+AGENT_SPOOL_MAX_BYTES = Gauge("sillok_agent_spool_max_bytes", "Disk that the spool may take.", registry=REGISTRY)
+AGENT_SOURCES = Gauge("sillok_agent_sources", "Sources that are watched, by kind.", ["kind"], registry=REGISTRY)
+AGENT_PAUSED = Gauge("sillok_agent_paused", "1 while the spool is full and sources wait.", registry=REGISTRY)
+AGENT_BATCHES = Counter("sillok_agent_sent_batches_total", "Batches that got their answer.", registry=REGISTRY)
+AGENT_RETRIES = Counter("sillok_agent_send_retries_total", "Tries to send that have to be repeated.", registry=REGISTRY)

@@ -354,6 +354,12 @@ class Conversation(WebSocketsSansIOProtocol):
         super().__init__(*arguments, **named)
         self._reader = _SlowReader(self.census.limits.write_timeout_s)
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            # The upgrade was refused with an answer; uvicorn would log that as a fault of ours.
+            self.handshake_complete = True
+
     def check_time(self, now_s: float) -> None:
         if self._reader.is_stuck(self.transport.get_write_buffer_size(), now_s):
             telemetry.HTTP_CLOSED.labels("slow_reader").inc()

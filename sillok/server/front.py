@@ -204,6 +204,8 @@ class Front:
         return body(connection, status, str(error), headers_of(error, asks_for_credentials=bool(self._credentials)))
 
     def _no_route(self, request: Request) -> Response:
+        if request.url.path in self._sockets:
+            return plain(400, "Bad Request", {"Sec-Websocket-Version": "13"})
         return self._preflight(request) or plain(404, "404 page not found")
 
     def _wrong_method(self, request: Request) -> Response:

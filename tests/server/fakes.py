@@ -9,11 +9,13 @@ from typing import Any
 
 import httpx
 
-from sillok.http.settings import ServerSettings
+from sillok.http.body import BodyReader
+from sillok.http.settings import HttpLimits, ServerSettings
 from sillok.model.push import EntryColumns, Pushed, RawEntries, Receipt
 from sillok.server.app import build_app
 from sillok.server.front import Front
 from sillok.server.page import Page
+from sillok.server.services import Services
 
 NOW_NS = 1_795_235_038_000_000_000
 
@@ -73,6 +75,12 @@ class FakeQuery:
             raise
 
 
+def services() -> Services:
+    return Services(
+        FakeIngest(), FakeQuery(), ServerSettings(), BodyReader(HttpLimits()), str, lambda: None, lambda: NOW_NS
+    )
+
+
 def app(
     ingest: FakeIngest | None = None,
     query: FakeQuery | None = None,
@@ -94,7 +102,7 @@ def app(
 
 def client(front: Front, **named: Any) -> httpx.AsyncClient:
     """A client of `front` without a socket; it comes over loopback."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://localhost:3100", **named)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://127.0.0.1:3100", **named)
 
 
 def _count(pushed: Pushed) -> int:

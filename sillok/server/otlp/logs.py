@@ -1,8 +1,9 @@
 """`POST /otlp/v1/logs` and `/v1/logs`: OpenTelemetry log records, protobuf or JSON.
 
-Source:  https://opentelemetry.io/docs/specs/otlp/#otlphttp
-Differs: Loki answers 204 and, when it refuses some, 400; here the answer is OTLP's own: 200 with
-         `partial_success` when some were refused.
+204 when all is stored, as Loki answers (OTLP asks for 200; exporters take every 2xx). When some entries
+were refused, OTLP's own answer: 200 with `partial_success`, where Loki says 400 as if nothing was stored.
+
+Sources: https://opentelemetry.io/docs/specs/otlp/#otlphttp; Loki pkg/distributor/http.go `OTLPPushHandler`
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from sillok.errors import BadRequest, RateLimited
+from sillok.errors import EntriesRefused, PushSyntaxError, RateLimited
 from sillok.http.body import beside_the_loop
 from sillok.model.origin import BATCH_HEADER, RECEIPT_HEADER, batch_of
 from sillok.model.push import Receipt
@@ -35,7 +36,7 @@ class OtlpLogs:
         headers = call.request.headers
         media_type = parse_media_type(headers.get("content-type", ""))
         if media_type not in (JSON, PROTOBUF):
-            raise BadRequest(f"content type {media_type!r} is neither {JSON} nor {PROTOBUF}")
+            raise PushSyntaxError(f"content type: {media_type} is not supported")
         encoding = headers.get("content-encoding", "").lower()
         named = named_batch(headers.get(BATCH_HEADER))
         bodies = self.services.bodies
@@ -47,24 +48,29 @@ class OtlpLogs:
                     named or batch_of(tenant, body),
                 ),
             )
-            if not pushed.streams:
-                return answer(Receipt(batch, 0), media_type)
             receipt = await self.services.ingest.push(tenant, pushed, batch=batch, is_named=named is not None)
         return answer(receipt, media_type)
 
 
 def answer(receipt: Receipt, media_type: str) -> Response:
-    """`ExportLogsServiceResponse`; with `partial_success` when entries were refused.
+    """Nothing to say, or `ExportLogsServiceResponse` with what was refused.
 
     Raises:
         RateLimited: entries were refused for the rate; an OTLP sender tries again only when told so.
+        EntriesRefused: not one entry was taken.
     """
     refused = sum(receipt.refused.values())
     text = receipt.error or ""
-    if refused and status_of_refusal(receipt) == 429:
+    headers = {RECEIPT_HEADER: receipt_json(receipt)}
+    if not refused:
+        return Response(status_code=204, headers=headers)
+    if status_of_refusal(receipt) == 429:
         raise RateLimited(text)
-    headers = {RECEIPT_HEADER: receipt_json(receipt), "Content-Type": media_type}
+    if receipt.stored + receipt.duplicates == 0:
+        raise EntriesRefused(text)
     if media_type == JSON:
-        partial = {"partialSuccess": {"rejectedLogRecords": str(refused), "errorMessage": text}} if refused else {}
-        return Response(json.dumps(partial).encode(), headers=headers)
-    return Response(message(1, number(1, refused) + message(2, text.encode())) if refused else b"", headers=headers)
+        partial = {"partialSuccess": {"rejectedLogRecords": str(refused), "errorMessage": text}}
+        content = json.dumps(partial).encode()
+    else:
+        content = message(1, number(1, refused) + message(2, text.encode()))
+    return Response(content, headers={**headers, "Content-Type": media_type})
