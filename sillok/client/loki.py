@@ -54,6 +54,11 @@ class Access:
         """The address without the path of the push API, which people have at hand as LOKI_URL."""
         return self.url.rstrip("/").removesuffix(PUSH_PATH)
 
+    @property
+    def is_local(self) -> bool:
+        host = urlsplit(self.url).hostname or ""
+        return host in ("localhost", "::1") or host.startswith("127.")
+
     def headers(self) -> dict[str, str]:
         headers = {"User-Agent": "sillok"}
         if self.tenant:
@@ -119,6 +124,8 @@ class _Client:
             auth=auth,
             timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
             verify=access.tls() if access.base.startswith("https") else False,
+            # A proxy of the environment does not know this machine's own addresses.
+            trust_env=not access.is_local,
             transport=transport,
         )
 

@@ -1,0 +1,180 @@
+"""The server's object graph: from the engine up to the application, and down again."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sillok.cli.config import read_text
+from sillok.config import effective as effective_text
+from sillok.config.sillok import CredentialEntry, Effective, Settings, credentials_in, parse_address
+from sillok.http.settings import Bind, Credential, HttpLimits, Role, ServerSettings, TlsFiles
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from sillok.ingest.service import Ingest
+    from sillok.query.service import QueryService
+    from sillok.store.engine import Engine
+
+STORE_FOLDER = "store"
+RETENTION_EVERY_S = 600.0
+SECOND_NS = 1_000_000_000
+
+_log = logging.getLogger("sillok.serve")
+
+
+class House:
+    """Everything behind the listener. `open` and `close` are called once each, on one event loop."""
+
+    def __init__(self, effective: Effective, settings: ServerSettings) -> None:
+        self.effective = effective
+        self.settings = settings
+        self._engine: Engine | None = None
+        self._ingest: Ingest | None = None
+        self._query: QueryService | None = None
+        self._retention: asyncio.Task[None] | None = None
+        self._unready: str | None = "Sillok is starting: the store is being opened"
+
+    async def open(self) -> ASGIApp:
+        """Open the store and build the services over it, beside the event loop.
+
+        Raises:
+            StoreLocked, StoreUnavailable: the data folder cannot be used.
+        """
+        app = await asyncio.to_thread(self._build)
+        self._unready = None
+        return app
+
+    async def close(self) -> None:
+        """Finish what was accepted, then close the store. The listener has stopped by now."""
+        self._unready = "Sillok is stopping"
+        if self._retention is not None:
+            self._retention.cancel()
+        if self._ingest is not None:
+            await self._ingest.close()
+        if self._query is not None:
+            await self._query.close()
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.close)
+
+    def _build(self) -> ASGIApp:
+        from sillok.ingest.service import Ingest
+        from sillok.query.service import QueryService
+        from sillok.server.app import build_app
+        from sillok.store.settings import StoreSettings
+        from sillok.store.streams import StreamIndex
+        from sillok.store.tables import Tables
+        from sillok.store.writer import Writer
+
+        configured = self.effective.settings
+        engine = self._engine = open_engine(configured)
+        store = StoreSettings(min_free_bytes=configured.store.min_free_bytes)
+        Tables(engine, store).migrate()
+        streams = StreamIndex(engine)
+        streams.load()
+        self._ingest = Ingest(writer=Writer(engine), streams=streams, limits=configured.limits_of)
+        self._query = QueryService(
+            engine=engine, streams=streams, limits=configured.limits_of, listen=self._ingest.listen
+        )
+        return build_app(
+            ingest=self._ingest,
+            query=self._query,
+            settings=self.settings,
+            config_text=lambda: effective_text.render(self.effective),
+            ready=lambda: self._unready,
+        )
+
+
+def open_engine(settings: Settings) -> Engine:
+    """The engine that the settings name, open.
+
+    Raises:
+        StoreLocked, StoreUnavailable: it cannot be used.
+    """
+    from sillok.store.engines.chdb import open_chdb
+
+    store = settings.store
+    return open_chdb(
+        Path(settings.data) / STORE_FOLDER,
+        max_memory_bytes=store.max_memory_bytes,
+        max_result_bytes=store.max_result_bytes,
+        threads=store.threads,
+    )
+
+
+def binds_of(settings: Settings) -> tuple[Bind, ...]:
+    return tuple(Bind(*parse_address(address)) for address in settings.server.listen)
+
+
+def tls_of(settings: Settings) -> TlsFiles | None:
+    tls = settings.server.tls
+    return TlsFiles(Path(tls.cert_file), Path(tls.key_file)) if tls.cert_file else None
+
+
+def server_settings(settings: Settings, *, collector_token_hash: str | None = None) -> ServerSettings:
+    """What the front door is told; the credentials file is read here."""
+    entries: Sequence[CredentialEntry] = settings.auth.credentials
+    if settings.auth.credentials_file:
+        path = Path(settings.auth.credentials_file)
+        entries = (*entries, *credentials_in(read_text(path), str(path)))
+    credentials = tuple(_credential(entry) for entry in entries)
+    if credentials and collector_token_hash:
+        own = Credential("collector", frozenset({Role.PUSH}), tenants=("*",), token_hash=collector_token_hash)
+        credentials = (*credentials, own)
+    server = settings.server
+    return ServerSettings(
+        auth_enabled=settings.auth.enabled,
+        default_tenant=settings.auth.default_tenant,
+        credentials=credentials,
+        origins=server.origins,
+        hosts=server.hosts,
+        limits=HttpLimits(
+            max_connections=server.max_connections,
+            max_websockets=server.max_websockets,
+            max_header_bytes=server.max_header_bytes,
+            head_timeout_s=server.head_timeout_ns / SECOND_NS,
+            idle_timeout_s=server.idle_timeout_ns / SECOND_NS,
+            write_timeout_s=server.write_timeout_ns / SECOND_NS,
+            max_push_body_bytes=server.max_push_body_bytes,
+            max_decompressed_bytes=server.max_decompressed_bytes,
+            max_decompression_ratio=server.max_decompression_ratio,
+            max_bodies_in_memory_bytes=server.max_bodies_in_memory_bytes,
+        ),
+    )
+
+
+def check_exposure(binds: Sequence[Bind], settings: ServerSettings) -> Iterator[str]:
+    """The one warning of a server that everybody can reach and nobody has to log in to."""
+    open_binds = [bind for bind in binds if not _is_loopback(bind.host)]
+    if open_binds and not settings.credentials:
+        addresses = ", ".join(f"{bind.host}:{bind.port}" for bind in open_binds)
+        yield (
+            f"no credentials are configured, and {addresses} can be reached from other machines: everybody who "
+            "reaches it can read and push all logs. Set auth.credentials (docs/reference/configuration.md), "
+            "restrict the port with a firewall, or listen on 127.0.0.1"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _credential(entry: CredentialEntry) -> Credential:
+    return Credential(
+        name=entry.name,
+        roles=frozenset(Role(role) for role in entry.roles),
+        tenants=entry.tenants,
+        token_hash=entry.token_hash,
+        user=entry.user,
+        password_hash=entry.password_hash,
+    )
