@@ -49,6 +49,22 @@ class Columns:
     def line_bytes(self) -> Ints:
         return lengths(self.line)
 
+    @property
+    def pairs(self) -> Ints:
+        """How many pairs of metadata each entry has."""
+        return np.bincount(self.pair_entry, minlength=len(self))
+
+    @property
+    def pair_bytes(self) -> Ints:
+        """The bytes of the names and values of each entry's metadata."""
+        weights = lengths(self.name) + lengths(self.value)
+        return np.bincount(self.pair_entry, weights=weights, minlength=len(self)).astype(np.int64)
+
+    @property
+    def sizes(self) -> Ints:
+        """The bytes of each entry, as Loki counts them."""
+        return self.line_bytes + self.pair_bytes
+
     def keep(self, kept: Bools) -> Columns:
         """The entries where `kept` is true."""
         if kept.all():

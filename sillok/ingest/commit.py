@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -22,10 +22,11 @@ from sillok.ingest.columns import Bools, Columns, Ints
 from sillok.ingest.ledger import DAY_NS, Ledger
 from sillok.ingest.limits import refusals, truncated
 from sillok.ingest.metadata import settled
+from sillok.ingest.rates import MIB, RateLimiter
 from sillok.ingest.streams import Admitted, Barred, StreamJudge
 from sillok.model.labels import LabelSet
 from sillok.model.limits import Limits
-from sillok.model.push import EntryColumns, RawEntries, Receipt
+from sillok.model.push import NO_TIME, EntryColumns, RawEntries, Receipt
 from sillok.model.timerange import TimeRange
 from sillok.wire.loki_entries import NO_OFFSET
 
@@ -82,6 +83,7 @@ class Committer:
         self._limits = limits
         self._clock = clock
         self._last_recv = last_recv
+        self._rates = RateLimiter()
         self._recv_lock = threading.Lock()
         self._judges: dict[str, StreamJudge] = {}
 
@@ -129,10 +131,10 @@ class Committer:
         """
         judge = self._judge(tenant)
         columns, streams = _decoded(self._admitted(judge, accounts))
-        columns = truncated(columns, judge.limits)
+        columns = truncated(_with_times(columns, self._clock()), judge.limits)
         kept = self._within_limits(columns, streams, judge.limits)
         kept &= ~self._stored_already(columns, kept, streams)
-        columns = columns.keep(kept)
+        columns = self._within_rate(columns.keep(kept), streams, judge.limits)
         if not len(columns):
             return None
         try:
@@ -182,6 +184,19 @@ class Committer:
             account.refuse(refusal.reason, refusal.message, entries=1)
         return kept
 
+    def _within_rate(self, columns: Columns, streams: Sequence[_Stream], limits: Limits) -> Columns:
+        """The columns without the batches that would be more than the tenant's rate."""
+        if not limits.ingestion_rate_mb:
+            return columns
+        kept = np.ones(len(columns), np.bool_)
+        sizes = columns.sizes
+        for account, entries in _entries_of(columns, streams).items():
+            size = int(sizes[entries].sum())
+            if not self._rates.allows(account.batch.tenant, size, limits, now_ns=self._clock()):
+                kept[entries] = False
+                account.refuse_for_rate(entries=entries.size, size=size, limits=limits)
+        return columns.keep(kept)
+
     def _stored_already(self, columns: Columns, kept: Bools, streams: Sequence[_Stream]) -> Bools:
         """The entries that an earlier push of the same batch has stored."""
         is_stored = np.zeros(len(columns), np.bool_)
@@ -217,6 +232,17 @@ class _Account:
     def refuse(self, reason: str, message: str, *, entries: int) -> None:
         self.refused[reason] += entries
         self.messages[message] += 1
+
+    def refuse_for_rate(self, *, entries: int, size: int, limits: Limits) -> None:
+        """Loki then says nothing of other errors."""
+        self.messages.clear()
+        rate = int(limits.ingestion_rate_mb * MIB)
+        text = (
+            f"ingestion rate limit exceeded for user {self.batch.tenant} (limit: {rate} bytes/sec) while attempting "
+            f"to ingest '{entries}' lines totaling '{size}' bytes, reduce log volume or contact your Loki "
+            "administrator to see if the limit can be increased"
+        )
+        self.refuse("rate_limited", text, entries=entries)
 
     def outcome(self) -> Outcome:
         if self.failure is not None:
@@ -261,7 +287,7 @@ class _RoomForStreams:
             return verdict
         return Barred(
             "stream_limit",
-            f"Maximum active stream limit exceeded when trying to create stream {verdict.text}, reduce the number of "
+            f"maximum active stream limit exceeded when trying to create stream {verdict.text}, reduce the number of "
             "active streams (reduce labels or reduce label values), or contact your Loki administrator to see if the "
             f"limit can be increased, user: '{self._tenant}'",
         )
@@ -300,6 +326,12 @@ def _decoded(streams: list[_Stream]) -> tuple[Columns, list[_Stream]]:
             _decode_alone(stream)
         sound = [stream for stream in streams if stream.account.failure is None]
         return column.decode([stream.entries for stream in sound]), sound
+
+
+def _with_times(columns: Columns, now_ns: int) -> Columns:
+    """The entries without a time of their own get that of their receipt."""
+    has_none = columns.time_ns == NO_TIME
+    return replace(columns, time_ns=np.where(has_none, now_ns, columns.time_ns)) if has_none.any() else columns
 
 
 def _decode_alone(stream: _Stream) -> None:

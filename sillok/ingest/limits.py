@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow.compute as pc
 
-from sillok.ingest.columns import Bools, Columns, Ints, lengths
+from sillok.ingest.columns import Bools, Columns, Ints
 from sillok.ingest.streams import Admitted
 from sillok.model.limits import Limits
 
@@ -59,7 +59,7 @@ def truncated(columns: Columns, limits: Limits) -> Columns:
 
 def refusals(columns: Columns, streams: Sequence[Admitted], limits: Limits, *, now_ns: int) -> list[Refusal]:
     """The entries over a limit. `streams` are those that `columns.stream` counts."""
-    facts = _facts_of(columns)
+    facts = _Facts(columns.time_ns, columns.line_bytes, columns.pairs, columns.pair_bytes)
     bounds = _Bounds(limits, now_ns - limits.reject_old_samples_max_age_ns, now_ns + limits.creation_grace_period_ns)
     refused: list[Refusal] = []
     is_open = np.ones(len(columns), np.bool_)
@@ -72,17 +72,6 @@ def refusals(columns: Columns, streams: Sequence[Admitted], limits: Limits, *, n
             text = streams[columns.stream[entry]].text
             refused.append(Refusal(entry, check.reason, check.message(text, facts, entry, bounds)))
     return refused
-
-
-def _facts_of(columns: Columns) -> _Facts:
-    pair_bytes = lengths(columns.name) + lengths(columns.value)
-    count = len(columns)
-    return _Facts(
-        columns.time_ns,
-        columns.line_bytes,
-        np.bincount(columns.pair_entry, minlength=count),
-        np.bincount(columns.pair_entry, weights=pair_bytes, minlength=count).astype(np.int64),
-    )
 
 
 def _seconds(time_ns: int) -> str:
@@ -144,7 +133,7 @@ _CHECKS = (
         "line_too_long",
         _finds_long,
         lambda stream, facts, entry, bounds: (
-            f"Max entry size '{bounds.limits.max_line_size_bytes}' bytes exceeded for stream '{stream}' "
+            f"max entry size '{bounds.limits.max_line_size_bytes}' bytes exceeded for stream '{stream}' "
             f"while adding an entry with length '{facts.line_bytes[entry]}' bytes"
         ),
     ),
@@ -153,7 +142,7 @@ _CHECKS = (
         _finds_disallowed,
         lambda stream, *_: (
             f"stream '{stream}' includes structured metadata, but this feature is disallowed. Please see "
-            "`limits_config.allow_structured_metadata` or contact your Loki administrator to enable it."
+            "`limits_config.allow_structured_metadata` or contact your Loki administrator to enable it"
         ),
     ),
     _Check(
@@ -162,7 +151,7 @@ _CHECKS = (
         lambda stream, facts, entry, bounds: (
             f"stream '{stream}' has structured metadata too large: '{facts.pair_bytes[entry]}' bytes, limit: "
             f"'{bounds.limits.max_structured_metadata_size_bytes}' bytes. Please see "
-            "`limits_config.max_structured_metadata_size` or contact your Loki administrator to increase it."
+            "`limits_config.max_structured_metadata_size` or contact your Loki administrator to increase it"
         ),
     ),
     _Check(
@@ -171,7 +160,7 @@ _CHECKS = (
         lambda stream, facts, entry, bounds: (
             f"stream '{stream}' has too many structured metadata labels: '{facts.pairs[entry]}', limit: "
             f"'{bounds.limits.max_structured_metadata_entries_count}'. Please see "
-            "`limits_config.max_structured_metadata_entries_count` or contact your Loki administrator to increase it."
+            "`limits_config.max_structured_metadata_entries_count` or contact your Loki administrator to increase it"
         ),
     ),
 )

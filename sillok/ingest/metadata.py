@@ -35,10 +35,12 @@ def settled(columns: Columns, levels: Sequence[str], limits: Limits) -> tuple[Co
     if not columns.pair_entry.size:
         return columns, hints.column()
     pairs = _Pairs(columns)
+    told = pairs.of(DETECTED_LEVEL)
     if detects_levels(limits):
         _hint_levels(pairs, hints, limits)
-    told = pairs.of(DETECTED_LEVEL)
-    hints.set(columns.pair_entry[told], pairs.hints(told, normalised))
+        hints.set(columns.pair_entry[told], pairs.hints(told, normalised))
+    else:
+        hints.set(columns.pair_entry[told], pairs.hints(told, str))
     return pairs.settled(told), hints.column()
 
 

@@ -92,7 +92,6 @@ class Ingest:
         Raises:
             NothingToStore: there is no stream in the push.
             PushSyntaxError: an entry cannot be decoded; nothing of the push was stored.
-            RateLimited: nothing of the push was stored.
             Overloaded: the queue is full; nothing was taken.
             StoreFull, StoreUnavailable: some of it may be stored; send it again under the same id.
         """

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from sillok.model.labels import LabelSet
 
 
+NO_TIME = -(1 << 63)  # As a time: the sender gave none, so the time of its receipt counts.
+
+
 @dataclass(frozen=True, slots=True)
 class EntryColumns:
     """Entries of one stream as parallel columns, in the order they were sent.

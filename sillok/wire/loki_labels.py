@@ -55,7 +55,8 @@ class _Token:
             case "name":
                 return f'identifier "{self.text}"'
             case "string":
-                return f"string {self.text}"
+                text = self.text.replace("\\", "\\\\").replace('"', '\\"')
+                return f'string "{text}"'
             case "end":
                 return "end of input"
             case "=~" | "!~" | "!=":

@@ -6,11 +6,13 @@ the commit decodes the entries of all waiting pushes in one pass (`loki_entries.
 JSON: `{"streams": [{"stream": {…}, "values": [["<ns>", "<line>", {metadata}]]}]}`.
 
 Source:  Loki pkg/push/push.proto, pkg/loghttp/push/push.go, pkg/loghttp/entry.go
-Differs: field 1001 of an entry (a varint Loki skips as unknown) is the line's place in its source.
+Differs: field 1001 of an entry (a varint Loki skips as unknown) is the line's place in its source. JSON with
+         anything behind its end is refused, where Loki would ignore it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -51,6 +53,9 @@ Metadata: TypeAlias = tuple[tuple[str, str], ...]
 SentEntry: TypeAlias = tuple[int, bytes, Metadata, int | None]  # time_ns, line, metadata, offset
 
 _SECOND_NS = 1_000_000_000
+_TIME = re.compile(r"-?[0-9]{1,19}\Z")
+_INT64 = range(-(1 << 63), 1 << 63)
+_SHOWN_CHARACTERS = 80
 
 
 def decode_protobuf(body: bytes) -> Pushed:
@@ -93,24 +98,44 @@ def decode_json(body: bytes) -> Pushed:
     Raises:
         PushSyntaxError: `body` is not JSON, or not of the push's shape.
     """
-    try:
-        request = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise PushSyntaxError(f"the body is not JSON: {error}") from None
-    streams = request.get("streams") if isinstance(request, dict) else None
+    request = _loaded(body)
+    if not isinstance(request, dict | None):
+        raise PushSyntaxError(f"the body is not an object, but {_shown(request)}")
+    streams = (request or {}).get("streams") or []
     if not isinstance(streams, list):
-        raise PushSyntaxError('the body has no "streams"')
+        raise PushSyntaxError(f'"streams" is not a list, but {_shown(streams)}')
     return Pushed(tuple(_stream_of_json(stream) for stream in streams), len(body))
 
 
+def _loaded(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        text = body.decode("utf-8", "replace")
+        if "\ufffd" not in text:
+            raise PushSyntaxError(f"the body is not JSON: {error}") from None
+    # Bytes that are no UTF-8 are replaced, as Loki shows them; a push is not refused for them.
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise PushSyntaxError(f"the body is not JSON: {error}") from None
+
+
 def _stream_of_json(stream: Any) -> PushedStream:
-    labels = stream.get("stream", {}) if isinstance(stream, dict) else None
-    if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
-        raise PushSyntaxError('"stream" is not an object of strings')
-    values = stream.get("values")
+    if not isinstance(stream, dict):
+        raise PushSyntaxError(f"a stream is not an object, but {_shown(stream)}")
+    labels = stream.get("stream", {})
+    if not isinstance(labels, dict):
+        raise PushSyntaxError(f'"stream" is not an object, but {_shown(labels)}')
+    values = stream.get("values") or []
     if not isinstance(values, list):
-        raise PushSyntaxError('"values" is not a list')
-    return PushedStream(tuple(labels.items()), _columns_of_json(values))
+        raise PushSyntaxError(f'"values" is not a list, but {_shown(values)}')
+    return PushedStream(tuple((name, _label_value(value)) for name, value in labels.items()), _columns_of_json(values))
+
+
+def _label_value(value: Any) -> str:
+    """A label's value; what is not a string is its JSON, as in Loki."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _columns_of_json(values: list[Any]) -> EntryColumns:
@@ -118,22 +143,33 @@ def _columns_of_json(values: list[Any]) -> EntryColumns:
     lines: list[bytes] = []
     metadata: list[Metadata] = []
     for value in values:
-        times.append(_time_of_json(value))
-        lines.append(value[1].encode())
-        metadata.append(_metadata_of_json(value[2]) if len(value) > 2 else ())
+        match value:
+            case [str(time), str(line)]:
+                pairs: Metadata = ()
+            case [str(time), str(line), dict(named), *_]:
+                pairs = _metadata_of_json(named)
+            case [str(time)]:
+                line, pairs = "", ()
+            case _:
+                raise PushSyntaxError(f'a value is not ["<time in ns>", "<line>", {{metadata}}], but {_shown(value)}')
+        times.append(_time_of_json(time))
+        lines.append(line.encode())
+        metadata.append(pairs)
     return EntryColumns(times, lines, metadata if any(metadata) else None)
 
 
-def _time_of_json(value: Any) -> int:
-    if not isinstance(value, list) or len(value) < 2 or not isinstance(value[0], str) or not isinstance(value[1], str):
-        raise PushSyntaxError('a value is not ["<unix time in ns>", "<line>"]')
-    try:
-        return int(value[0])
-    except ValueError:
-        raise PushSyntaxError(f"{value[0]!r} is not a unix time in nanoseconds") from None
+def _time_of_json(text: str) -> int:
+    if not _TIME.match(text) or (time_ns := int(text)) not in _INT64:
+        raise PushSyntaxError(f"{_shown(text)} is not a unix time in nanoseconds")
+    return time_ns
 
 
-def _metadata_of_json(pairs: Any) -> Metadata:
-    if not isinstance(pairs, dict) or not all(isinstance(value, str) for value in pairs.values()):
-        raise PushSyntaxError("structured metadata is not an object of strings")
+def _metadata_of_json(pairs: dict[str, Any]) -> Metadata:
+    if not all(isinstance(value, str) for value in pairs.values()):
+        raise PushSyntaxError(f"structured metadata is not an object of strings, but {_shown(pairs)}")
     return tuple(pairs.items())
+
+
+def _shown(value: Any) -> str:
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
