@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from sillok.store.engines.chdb import ChdbEngine
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite golden files and reference pages")
+
+
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbEngine]:
     """chDB in a folder of its own, tables made. Shared by all tests of a process: isolate by tenant."""

@@ -213,7 +213,7 @@ def one_of(*choices: str) -> Kind:
             raise Unfit(f"expected one of {', '.join(choices)}, found `{text}`", node.place)
         return text.lower()
 
-    return Kind(" \\| ".join(choices), parse, str, scalar_from_text)
+    return Kind(", ".join(choices[:-1]) + " or " + choices[-1], parse, str, scalar_from_text)
 
 
 def list_of(kind: Kind, name: str) -> Kind:
