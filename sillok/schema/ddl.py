@@ -31,16 +31,16 @@ CREATE TABLE IF NOT EXISTS {tables.LOGS}
 (
     `tenant` LowCardinality(String),
     `sid` UInt64 CODEC(ZSTD(1)),
-    `ts` Int64 CODEC(Delta, ZSTD(1)),
+    `ts` Int64 CODEC(Delta, T64('bit'), ZSTD(1)),
     `line` String CODEC(ZSTD(1)),
     `meta` Map(String, String) CODEC(ZSTD(1)),
-    `level_hint` String EPHEMERAL '',
-    `level` LowCardinality(String) DEFAULT multiIf(level_hint = '-', '', level_hint != '', level_hint, 'unknown'),
+    `level` LowCardinality(String),
     `batch` FixedString(16) CODEC(ZSTD(1)),
     `offset` UInt64 CODEC(Delta, ZSTD(1)),
     `recv` Int64 CODEC(Delta, ZSTD(1)),
     INDEX meta_values mapValues(meta) TYPE bloom_filter GRANULARITY 1,
-    INDEX recv_range recv TYPE minmax GRANULARITY 1
+    INDEX recv_range recv TYPE minmax GRANULARITY 8,
+    INDEX batch_ids batch TYPE bloom_filter GRANULARITY 8
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(ts - positiveModulo(ts, {DAY_NS}), {DAY_NS})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from sillok.model.timerange import TimeRange
+from sillok.schema import levels
 from sillok.schema.tables import LOGS
 from sillok.sql import render
 from sillok.sql.expr import Bound, Column, Expr, Named, call
@@ -27,6 +28,12 @@ LEVEL = Column("level")
 BATCH = Column("batch")
 OFFSET = Column("offset")
 RECV = Column("recv")
+
+# What is stored of an incoming row: its columns, and the level that its hint or its line says.
+STORED = (
+    *(Named(column, column.name) for column in (TENANT, SID, TS, LINE, META, BATCH, OFFSET, RECV)),
+    Named(levels.level(), "level"),
+)
 
 # The UTC day, rounded down also before 1970: the partition, and so the unit in which a commit is atomic.
 DAY = call("intDiv", call("minus", TS, call("positiveModulo", TS, Bound(DAY_NS))), Bound(DAY_NS))

@@ -55,8 +55,15 @@ def statement(select: Select, *, is_housekeeping: bool = False) -> Statement:
     return Statement("\n".join(clauses), params, is_housekeeping)
 
 
+def insert(table: str, columns: Sequence[Named], source: str, params: dict[str, Value]) -> str:
+    """INSERT of expressions over the rows of `source`, a table function."""
+    names = ", ".join(f"`{_checked(_NAME, column.name)}`" for column in columns)
+    selected = ", ".join(render(column.expr, params) for column in columns)
+    return f"INSERT INTO {_checked(_NAME, table)} ({names})\nSELECT {selected}\nFROM {source}"
+
+
 def _hole(bound: Bound, params: dict[str, Value]) -> str:
-    name = f"p{len(params)}"
+    name = next((known for known, value in params.items() if value is bound.value), f"p{len(params)}")
     params[name] = bound.value
     hole = f"{{{name}:{_checked(_TYPE, bound.type or _type_of(bound.value))}}}"
     # A parameter is text; bytes that are not UTF-8 travel as hexadecimal digits.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from sillok.sql.expr import Named
 from sillok.sql.statement import Statement
 
 if TYPE_CHECKING:
@@ -53,10 +54,11 @@ class Engine(Protocol):
     ) -> Iterator[pa.RecordBatch]:
         """The answer as record batches, as the engine makes them. Closing the iterator cancels."""
 
-    def insert(self, table: str, rows: pa.Table) -> None:
+    def insert(self, table: str, rows: pa.Table, *, columns: Sequence[Named] | None = None) -> None:
         """Store `rows` as one block; return when it is on disk (parts and directories fsynced).
 
-        Columns are matched by name; columns that `rows` lacks take their DEFAULT expression.
+        `columns` says what is stored, as expressions over the columns of `rows`; without it they are stored
+        as they are. Columns are matched by name; those that are not given take their DEFAULT expression.
         """
 
     def cancel(self, tag: str) -> None:

@@ -38,7 +38,7 @@ class Writer:
         if rows.num_rows > MAX_BLOCK_ROWS:
             raise Overloaded(f"{rows.num_rows} entries at once are more than a commit takes ({MAX_BLOCK_ROWS})")
         if rows.num_rows:
-            self._engine.insert(LOGS, rows)
+            self._engine.insert(LOGS, rows, columns=logs.STORED)
 
     def stored(self, tenant: str, batch: bytes, *, time_range: TimeRange) -> dict[int, int]:
         """How many rows of a batch are there already, by UTC day (`ts // 86_400_000_000_000`)."""

@@ -15,7 +15,7 @@ import itertools
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ import pyarrow as pa
 from chdb import session as driver
 
 from sillok.errors import QueryCancelled, StoreFull, StoreUnavailable
-from sillok.sql.statement import Statement
+from sillok.sql import render
+from sillok.sql.expr import Column, Named
+from sillok.sql.statement import Statement, Value
 from sillok.store import door
 from sillok.store.binding import bind
 from sillok.store.engines import folder as folders
@@ -159,11 +161,13 @@ class ChdbEngine:
             except _DRIVER_ERRORS as error:
                 raise fault(str(error)) from None
 
-    def insert(self, table: str, rows: pa.Table) -> None:
-        columns = ", ".join(f"`{_checked(name)}`" for name in rows.column_names)
-        text = f"INSERT INTO {_checked(table)} ({columns}) SELECT {columns} FROM Python(rows)"  # noqa: S608  names, checked
+    def insert(self, table: str, rows: pa.Table, *, columns: Sequence[Named] | None = None) -> None:
+        stored = columns or [Named(Column(name), name) for name in rows.column_names]
+        params: dict[str, Value] = {}
+        # `rows` is found by its name: the engine looks for it in the frames that call it.
+        text = render.insert(table, stored, "Python(rows)", params) + _clause(_INSERT)
         with self._registered(None, can_be_cancelled=False), self._session() as session:
-            _run(session, text + _clause(_INSERT))
+            _run(session, text, params=bind(params))
 
     def cancel(self, tag: str) -> None:
         with self._state:
