@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from enum import Enum
 from typing import Any
 from urllib.parse import unquote
@@ -106,7 +106,7 @@ class Exchange(RequestResponseCycle):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._chunks: list[bytes] = []
+        self._chunks: deque[bytes] = deque()
         self.waiting_bytes = 0
         self.must_close = False
 
@@ -135,9 +135,11 @@ class Exchange(RequestResponseCycle):
             self.message_event.clear()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
-        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks, self.waiting_bytes = [], 0
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
+        chunk = self._chunks.popleft() if self._chunks else b""
+        self.waiting_bytes -= len(chunk)
+        if self._chunks:
+            self.message_event.set()
+        return {"type": "http.request", "body": chunk, "more_body": self.more_body or bool(self._chunks)}
 
     async def send(self, message: Any) -> None:
         if message["type"] != "http.response.start" or not self.more_body:

@@ -8,20 +8,19 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.responses import Response
 
-from sillok.http.guard import content_security_policy
+from sillok.http.guard import CONTENT_SECURITY_POLICY
 from sillok.server.call import Call
 
 FOLDER = Path(__file__).parent / "static"
 INDEX = "index.html"
-NONCE_PLACE = b"__CSP_NONCE__"  # stands in index.html where the page looks for its nonce
 WORTH_GZIP_BYTES = 1024
+TEXT_TYPES = ("application/javascript", "application/json", "image/svg+xml")
 HASHED_FOLDER = "assets/"  # the build puts a hash of the content into these names
 
 _MISSING = b"""<!doctype html>
@@ -37,55 +36,50 @@ _MISSING = b"""<!doctype html>
 class _File:
     content: bytes
     zipped: bytes | None
-    media_type: str
-    etag: str
+    headers: Mapping[str, str]
 
 
 class Page:
     """Answers with the page's files; any address that a page of ours may have gives the page itself."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
-        self._files: Mapping[str, _File] = {
-            path.relative_to(folder).as_posix(): _read(path) for path in sorted(folder.rglob("*")) if path.is_file()
-        }
+        found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        self._files: Mapping[str, _File] = {name: _file(name, path.read_bytes()) for name, path in found.items()}
+        self._index = self._files.get(INDEX) or _file(INDEX, _MISSING)
 
     def has(self, path: str) -> bool:
         return path.removeprefix("/") in self._files
 
     async def file(self, call: Call) -> Response:
-        """A file by its name; `index.html` gets a new nonce each time."""
-        name = call.request.url.path.removeprefix("/")
-        if name == INDEX or name not in self._files:
-            return self._index()
-        file = self._files[name]
-        headers = {"Content-Type": file.media_type, "ETag": file.etag, "Vary": "Accept-Encoding"}
-        is_hashed = name.startswith(HASHED_FOLDER)
-        headers["Cache-Control"] = "public, max-age=31536000, immutable" if is_hashed else "no-cache"
-        if call.request.headers.get("if-none-match") == file.etag:
-            return Response(status_code=304, headers=headers)
-        if file.zipped is not None and "gzip" in call.request.headers.get("accept-encoding", ""):
-            return Response(file.zipped, headers={**headers, "Content-Encoding": "gzip"})
-        return Response(file.content, headers=headers)
+        """The file of this name."""
+        return _answer(call, self._files[call.request.url.path.removeprefix("/")])
 
-    async def index(self, _call: Call) -> Response:
-        return self._index()
-
-    def _index(self) -> Response:
-        nonce = secrets.token_urlsafe(16)
-        content = self._files[INDEX].content if INDEX in self._files else _MISSING
-        headers = {
-            "Content-Type": "text/html; charset=utf-8",
-            "Content-Security-Policy": content_security_policy(nonce),
-            "Cache-Control": "no-store",
-        }
-        return Response(content.replace(NONCE_PLACE, nonce.encode()), headers=headers)
+    async def index(self, call: Call) -> Response:
+        """The page."""
+        return _answer(call, self._index)
 
 
-def _read(path: Path) -> _File:
-    content = path.read_bytes()
-    guessed, _ = mimetypes.guess_type(path.name)
+def _answer(call: Call, file: _File) -> Response:
+    headers = dict(file.headers)
+    if call.request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    if file.zipped is not None and "gzip" in call.request.headers.get("accept-encoding", ""):
+        return Response(file.zipped, headers={**headers, "Content-Encoding": "gzip"})
+    return Response(file.content, headers=headers)
+
+
+def _file(name: str, content: bytes) -> _File:
+    guessed, _ = mimetypes.guess_type(name)
     media_type = guessed or "application/octet-stream"
-    is_text = media_type.startswith("text/") or media_type in ("application/javascript", "application/json")
-    zipped = gzip.compress(content, mtime=0) if len(content) >= WORTH_GZIP_BYTES and is_text else None
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    return _File(content, zipped, f"{media_type}; charset=utf-8" if is_text else media_type, etag)
+    is_text = media_type.startswith("text/") or media_type in TEXT_TYPES
+    is_hashed = name.startswith(HASHED_FOLDER)
+    headers = {
+        "Content-Type": f"{media_type}; charset=utf-8" if is_text else media_type,
+        "ETag": f'W/"{hashlib.sha256(content).hexdigest()[:32]}"',
+        "Cache-Control": "public, max-age=31536000, immutable" if is_hashed else "no-cache",
+        "Vary": "Accept-Encoding",
+    }
+    if media_type == "text/html":
+        headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    worth_zipping = is_text and len(content) >= WORTH_GZIP_BYTES
+    return _File(content, gzip.compress(content, mtime=0) if worth_zipping else None, headers)

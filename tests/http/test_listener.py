@@ -214,17 +214,15 @@ async def test_ten_thousand_idle_connections_do_no_harm() -> None:
     before = evicted._value.get()
     try:
         async with serving(limits=HttpLimits(max_connections=2000)) as one:
-            for n in range(wanted):
-                idle.append(_silent(one.port))
-                if n % 50 == 0:
-                    await asyncio.sleep(0)
+            while len(idle) < wanted:
+                idle += await asyncio.gather(*(_silent(one.port) for _ in range(500)))
             took = [await _seconds_for_an_answer(one.url) for _ in range(20)]
     finally:
         for sock in idle:
             sock.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    assert evicted._value.get() - before >= wanted - 2000
+    assert evicted._value.get() - before >= wanted - 2000 - 500  # the last ones may not be accepted yet
     assert max(took) < 1.0
 
 
@@ -336,7 +334,7 @@ async def test_a_websocket_that_does_not_read_is_sent_away_and_does_not_hold_up_
 async def test_tls_by_two_files_and_handshakes_that_never_come(tmp_path: Path) -> None:
     tls = _self_signed(tmp_path)
     async with serving(tls=tls, limits=HttpLimits(max_connections=20)) as one:
-        silent = [_silent(one.port) for _ in range(50)]
+        silent = [await _silent(one.port) for _ in range(50)]
         context = ssl.create_default_context(cafile=str(tls.certificate))
         # The silent ones hold places until their handshake's time is over; none of them is there for ever.
         answer = await _patiently(f"https://localhost:{one.port}/", context)
@@ -365,13 +363,11 @@ async def _try_send(raw: Raw, data: bytes) -> None:
         pass
 
 
-def _silent(port: int) -> socket.socket:
+async def _silent(port: int) -> socket.socket:
+    """A connection on which nothing is ever said."""
     sock = socket.socket()
     sock.setblocking(False)
-    try:
-        sock.connect(("127.0.0.1", port))
-    except BlockingIOError:
-        pass
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
     return sock
 
 
