@@ -13,6 +13,7 @@ from typing import Any
 from starlette.responses import Response
 
 from sillok.errors import BadRequest
+from sillok.http.compression import compressed
 from sillok.http.presence import while_connected
 from sillok.server.call import Call
 from sillok.server.loki.params import Params, read_params
@@ -161,4 +162,5 @@ def wants_categories(call: Call) -> bool:
 
 
 async def _answer(call: Call, work: Coroutine[Any, Any, bytes]) -> Response:
-    return Response(await while_connected(call.request, work), headers=JSON_HEADERS)
+    response = Response(await while_connected(call.request, work), headers=JSON_HEADERS)
+    return await compressed(call.request, response)
