@@ -17,6 +17,7 @@ from sillok.errors import ConfigError
 
 MAX_DOCUMENT_BYTES = 4 * 1024 * 1024  # far above any hand-written configuration
 MAX_DEPTH = 64  # of nested lists and mappings; deeper ones are refused, not followed
+MAX_NODES = 100_000  # with aliases counted as often as they are used: ten lines of them could mean billions
 
 # A value's place for a person: `sillok.yaml:12`, `environment variable SILLOK_DATA`, `--set data=…`.
 Place: TypeAlias = str
@@ -65,9 +66,11 @@ def read(text: str, filename: str) -> Mapping:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise ConfigError(_syntax_text(error, filename)) from error
+    except RecursionError:
+        raise ConfigError(f"{filename}: nested deeper than {MAX_DEPTH} levels") from None
     if root is None:
         return Mapping((), f"{filename}:1")
-    node = _convert(root, lambda line: f"{filename}:{line + 1}", depth=0, anchors=frozenset())
+    node = _Conversion(lambda line: f"{filename}:{line + 1}").node(root)
     if isinstance(node, Scalar) and node.is_null:
         return Mapping((), node.place)
     if not isinstance(node, Mapping):
@@ -81,9 +84,11 @@ def read_value(text: str, place: Place) -> Node:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{place}: {text!r} is not a YAML value: {_problem(error)}") from error
+    except RecursionError:
+        raise ConfigError(f"{place}: nested deeper than {MAX_DEPTH} levels") from None
     if root is None:
         return Scalar("", place, is_null=True)
-    return _convert(root, lambda _line: place, depth=0, anchors=frozenset())
+    return _Conversion(lambda _line: place).node(root)
 
 
 def describe(node: Node) -> str:
@@ -99,25 +104,36 @@ def describe(node: Node) -> str:
             return "a mapping"
 
 
-def _convert(node: yaml.Node, place_of: Callable[[int], Place], *, depth: int, anchors: frozenset[int]) -> Node:
-    place = place_of(node.start_mark.line)
-    if depth > MAX_DEPTH or id(node) in anchors:
-        raise ConfigError(f"{place}: nested deeper than {MAX_DEPTH} levels")
-    inside = anchors | {id(node)}
-    if isinstance(node, yaml.ScalarNode):
-        return Scalar(node.value, place, is_null=node.tag == "tag:yaml.org,2002:null")
-    if isinstance(node, yaml.SequenceNode):
-        items = tuple(_convert(item, place_of, depth=depth + 1, anchors=inside) for item in node.value)
-        return Items(items, place)
-    pairs: dict[str, tuple[Scalar, Node]] = {}
-    for key_node, value_node in node.value:
-        key = _convert(key_node, place_of, depth=depth + 1, anchors=inside)
-        if not isinstance(key, Scalar):
-            raise ConfigError(f"{key.place}: a key must be plain text, found {describe(key)}")
-        if key.text in pairs:
-            raise ConfigError(f"{key.place}: `{key.text}` is written twice (first at {pairs[key.text][0].place})")
-        pairs[key.text] = (key, _convert(value_node, place_of, depth=depth + 1, anchors=inside))
-    return Mapping(tuple(pairs.values()), place)
+class _Conversion:
+    """From PyYAML's nodes to ours, within bounds."""
+
+    def __init__(self, place_of: Callable[[int], Place]) -> None:
+        self._place_of = place_of
+        self._count = 0
+
+    def node(self, node: yaml.Node, depth: int = 0) -> Node:
+        place = self._place_of(node.start_mark.line)
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise ConfigError(f"{place}: more than {MAX_NODES} values, aliases followed")
+        if depth > MAX_DEPTH:
+            raise ConfigError(f"{place}: nested deeper than {MAX_DEPTH} levels")
+        if isinstance(node, yaml.ScalarNode):
+            return Scalar(node.value, place, is_null=node.tag == "tag:yaml.org,2002:null")
+        if isinstance(node, yaml.SequenceNode):
+            return Items(tuple(self.node(item, depth + 1) for item in node.value), place)
+        return Mapping(tuple(self._pairs(node, depth).values()), place)
+
+    def _pairs(self, node: yaml.Node, depth: int) -> dict[str, tuple[Scalar, Node]]:
+        pairs: dict[str, tuple[Scalar, Node]] = {}
+        for key_node, value_node in node.value:
+            key = self.node(key_node, depth + 1)
+            if not isinstance(key, Scalar):
+                raise ConfigError(f"{key.place}: a key must be plain text, found {describe(key)}")
+            if key.text in pairs:
+                raise ConfigError(f"{key.place}: `{key.text}` is written twice (first at {pairs[key.text][0].place})")
+            pairs[key.text] = (key, self.node(value_node, depth + 1))
+        return pairs
 
 
 def _syntax_text(error: yaml.YAMLError, filename: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 from sillok.config.document import Items, Node, Place, Scalar, describe, read_value
@@ -134,7 +135,8 @@ def parse_duration_ns(text: str) -> int:
     parts = list(_DURATION_PART.finditer(text))
     if not parts or "".join(part.group(0) for part in parts) != text:
         raise Unfit(f"expected a duration such as 30s, 15m, 336h or 14d, found `{text}`")
-    total_ns = round(sum(float(part.group(1)) * _DURATION_UNITS_NS[part.group(2)] for part in parts))
+    # Fractions, because 64 bits of nanoseconds are more than a float holds.
+    total_ns = round(sum(Fraction(part.group(1)) * _DURATION_UNITS_NS[part.group(2)] for part in parts))
     if total_ns > MAX_DURATION_NS:
         raise Unfit(f"`{text}` is longer than 292 years")
     return total_ns
@@ -169,7 +171,7 @@ def _parse_bytes(node: Node) -> int:
     found = _BYTES.fullmatch(text)
     if not found:
         raise Unfit(f"expected a size such as 256KB, 10MB or 1GB, found `{text}`", node.place)
-    size = int(float(found.group(1)) * _BYTE_UNITS[found.group(2).lower()])
+    size = int(Fraction(found.group(1)) * _BYTE_UNITS[found.group(2).lower()])
     if size >= 2**63:
         raise Unfit(f"`{text}` is more bytes than a file system holds", node.place)
     return size

@@ -40,7 +40,6 @@ _READ = (
 # Why a part of Loki's file has no meaning here; the longest beginning that fits is told.
 _WHY: Mapping[str, str] = {
     "target": "one process does everything",
-    "server": "no such setting",
     "server.grpc": "there is no gRPC interface",
     "common": "there is one process and one data folder",
     "common.path_prefix": "the data folder is `data` (--data)",
@@ -52,7 +51,7 @@ _WHY: Mapping[str, str] = {
     "ingester_client": "there is one process",
     "distributor": "there is one process",
     "querier": "there is one process",
-    "query_range": "answers are not cached",
+    "query_range": "queries are answered in one process, and answers are not cached",
     "query_scheduler": "there is one process",
     "frontend": "there is one process",
     "frontend_worker": "there is one process",
@@ -67,7 +66,6 @@ _WHY: Mapping[str, str] = {
     "runtime_config": "limits of single tenants are under `overrides` in sillok.yaml",
     "analytics": "Sillok never reports anything to anybody",
     "tracing": "Sillok sends no traces",
-    "memory": "no such setting",
     "bloom_build": "there are no bloom builders",
     "pattern_ingester": "patterns are not extracted while lines come in",
 }
@@ -132,13 +130,14 @@ def _take(path: str, key: Scalar, node: Node, reading: _Reading) -> None:
 
 
 def _why(path: str) -> str:
-    # A misspelt name that would have had a meaning must not look like one that has none.
-    meant = nearest(path, [*_SAME, *_READ]) if path.rpartition(".")[0] in ("limits_config", "") else ""
     beginnings = (
         beginning for beginning in _WHY if path == beginning or path.startswith((beginning + ".", beginning + "_"))
     )
     longest = max(beginnings, key=len, default="")
-    return (f": {_WHY[longest]}" if longest else "") + meant
+    if longest:
+        return f": {_WHY[longest]}"
+    # A misspelt name that would have had a meaning must not look like one that has none.
+    return nearest(path, [*_SAME, *_READ], likeness=0.85)
 
 
 def _take_listen(reading: _Reading, start: Place) -> None:

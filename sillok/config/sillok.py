@@ -444,15 +444,15 @@ def credentials_in(text: str, filename: str) -> tuple[CredentialEntry, ...]:
         raise ConfigError(f"{unfit.place or filename}: `credentials`: {unfit}") from None
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     """`; did you mean …?` when something known is near, else nothing."""
     known = list(known)
     section_path, _, last = name.rpartition(".")
     beside = {path.rpartition(".")[2]: path for path in known if path.rpartition(".")[0] == section_path}
-    found = [beside[word] for word in difflib.get_close_matches(last, beside, n=1, cutoff=0.6)]
+    found = [beside[word] for word in difflib.get_close_matches(last, beside, n=1, cutoff=likeness)]
     # The right word in the wrong section is the commonest mistake of all.
     found = found or [path for path in known if path.rpartition(".")[2] == last]
-    found = found or difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    found = found or difflib.get_close_matches(name, known, n=1, cutoff=max(likeness, 0.75))
     return f"; did you mean `{found[0]}`?" if found else ""
 
 
