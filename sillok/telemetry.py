@@ -52,6 +52,22 @@ COMMITS = Counter("sillok_ingest_commits_total", "Group commits.", registry=REGI
 COMMIT_SECONDS = Histogram("sillok_ingest_commit_seconds", "Duration of a group commit.", registry=REGISTRY)
 COMMIT_QUEUE_BYTES = Gauge("sillok_ingest_queue_bytes", "Bytes of pushes that wait for a commit.", registry=REGISTRY)
 
+QUERY_SECONDS = Histogram(
+    "sillok_query_seconds", "Duration of a query, its wait for a thread included.", ["kind"], registry=REGISTRY
+)
+QUERY_FAILURES = Counter(
+    "sillok_query_failures_total", "Queries without an answer, by the kind of error.", ["error"], registry=REGISTRY
+)
+QUERY_WAITING = Gauge("sillok_query_waiting", "Queries that wait for a thread or run.", registry=REGISTRY)
+QUERY_ROW_WORKERS = Gauge("sillok_query_row_workers", "Processes that turn rows into answers.", registry=REGISTRY)
+TAILS = Gauge("sillok_query_tails", "Tails that are open.", ["tenant"], registry=REGISTRY)
+TAIL_DROPPED = Counter(
+    "sillok_query_tail_dropped_lines_total",
+    "Entries that a tail did not get because its client was too slow.",
+    ["tenant"],
+    registry=REGISTRY,
+)
+
 HTTP_SECONDS = Histogram(
     "sillok_http_request_seconds", "Duration of a request.", ["route", "status"], registry=REGISTRY
 )

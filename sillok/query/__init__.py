@@ -1,1 +1,1 @@
-"""The clerk: text in, result out."""
+"""The clerk: a query's text in, its answer out, with deadlines, cancellation and bounds."""
