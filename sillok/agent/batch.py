@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, TypeAlias
 
 import cramjam
@@ -46,6 +47,10 @@ class Batch:
             self._lines[source] = self._lines.get(source, 0) + lines
             self._sizes[source] = self._sizes.get(source, 0) + line_bytes
             self.size += line_bytes + lines * ENTRY_BYTES
+
+    @property
+    def sources(self) -> Collection[str]:
+        return self._lines.keys()
 
     def lines_of(self, source: str) -> int:
         return self._lines.get(source, 0)

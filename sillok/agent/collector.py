@@ -38,6 +38,10 @@ class Sources(Protocol):
 
     def look(self, batch: Batch) -> None: ...
 
+    def ended(self) -> Iterable[str]:
+        """Names of sources that are gone for good since the last call."""
+        ...
+
     def each(self) -> Iterable[Source]: ...
 
     def close(self) -> None: ...
@@ -77,6 +81,7 @@ class Collector:
         """Look, read, spool. True when there is more to do right now."""
         now = self._monotonic()
         if self._sealed is not None and (now < self._retry_at or not self._put(self._sealed)):
+            self.is_paused = True
             return False
         if now >= self._next_look:
             self._look(now)
@@ -99,6 +104,8 @@ class Collector:
     def _look(self, now: float) -> None:
         for family in self._families:
             family.look(self._batch)
+            for gone in family.ended():
+                self._custody.ledger.retire(gone)
         self._waiting.clear()
         for family in self._families:
             for source in family.each():
@@ -106,7 +113,6 @@ class Collector:
                     self._waiting.append(source)
                 else:
                     source.settle(self._batch)
-                    self._count_read(source)
         if not self._batch.has_lines and not self._batch.is_empty:
             self._seal()
         ended = self._monotonic()
@@ -116,16 +122,16 @@ class Collector:
         while self._waiting and self._batch.size < self._batch_bytes and self._monotonic() < until:
             source = self._waiting.popleft()
             source.read(self._batch, min(SHARE_BYTES, self._batch_bytes - self._batch.size))
-            self._count_read(source)
+            self._count_read(source.source)
             if source.has_more:
                 self._waiting.append(source)
 
-    def _count_read(self, source: Source) -> None:
-        lines = self._batch.lines_of(source.source)
-        new = lines - self._counted.get(source.source, 0)
+    def _count_read(self, source: str) -> None:
+        lines = self._batch.lines_of(source)
+        new = lines - self._counted.get(source, 0)
         if new:
-            self._custody.ledger.read(source.source, new)
-            self._counted[source.source] = lines
+            self._custody.ledger.read(source, new)
+            self._counted[source] = lines
 
     def _is_due(self, now: float) -> bool:
         if not self._batch.has_lines:
@@ -135,6 +141,8 @@ class Collector:
         return self._batch.size >= self._batch_bytes or now - self._opened_at >= self._batch_wait_s
 
     def _seal(self) -> None:
+        for source in self._batch.sources:
+            self._count_read(source)
         batch, self._batch = self._batch, Batch()
         self._opened_at = None
         self._counted = {}
@@ -142,7 +150,12 @@ class Collector:
             self._sealed = batch.seal()
             self._put(self._sealed)
         elif not batch.is_empty:
+            # A path seen for the first time: were that forgotten, its next rotation would look like an old one.
             self._custody.move(*batch.positions())
+            try:
+                self._custody.checkpoint()
+            except OSError as error:
+                self._notices.state("positions", f"the positions cannot be written: {error}")
 
     def _put(self, sealed: Sealed) -> bool:
         try:

@@ -47,6 +47,13 @@ class StreamLabels:
         self._labels = {**found, **dict(added)}
         self._texts: dict[str | None, str] = {}
 
+    def renamed(self, container: str) -> StreamLabels:
+        """The same for a container that has another name now. A service that was called like it goes along."""
+        labels = {**self._labels, "container": container}
+        if self._labels.get("service") == self._labels.get("container"):
+            labels["service"] = container
+        return StreamLabels(labels, ())
+
     def text(self, level: str | None) -> str:
         known = self._texts.get(level)
         if known is None:

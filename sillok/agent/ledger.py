@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MAX_SOURCES = 10_000
-OTHERS = "(others)"  # Takes the sums of sources beyond MAX_SOURCES.
+MAX_RETIRED = 200  # Sources that are gone and still listed.
+OTHERS = "(others)"  # Takes the sums of sources beyond these bounds.
 
 
 @dataclass(slots=True)
@@ -36,9 +37,24 @@ class Sums:
         return self.open + self.sending
 
     @property
+    def is_moving(self) -> bool:
+        return bool(self.spooled or self.sending or self.open)
+
+    @property
     def is_balanced(self) -> bool:
         settled = self.stored + sum(self.dropped.values()) + sum(self.refused.values())
         return self.read == settled + self.spooled + self.in_flight
+
+    def add(self, other: Sums) -> None:
+        self.read += other.read
+        self.read_bytes += other.read_bytes
+        self.stored += other.stored
+        self.spooled += other.spooled
+        self.sending += other.sending
+        self.open += other.open
+        for own, reasons in ((self.dropped, other.dropped), (self.refused, other.refused)):
+            for reason, count in reasons.items():
+                own[reason] = own.get(reason, 0) + count
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -67,10 +83,22 @@ class Ledger:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sums: dict[str, Sums] = {}
+        self._retired: dict[str, None] = {}
+
+    def retire(self, source: str) -> None:
+        """`source` is gone. The sums of those that went long ago are kept together."""
+        with self._lock:
+            self._retired.pop(source, None)
+            self._retired[source] = None
+            settled = [name for name in self._retired if (sums := self._sums.get(name)) and not sums.is_moving]
+            for name in settled[: max(0, len(settled) - MAX_RETIRED)]:
+                del self._retired[name]
+                self._sums.setdefault(OTHERS, Sums()).add(self._sums.pop(name))
 
     def read(self, source: str, lines: int) -> None:
         """`lines` of `source` came into the open batch."""
         with self._lock:
+            self._retired.pop(source, None)
             sums = self._of(source)
             sums.read += lines
             sums.open += lines
@@ -131,7 +159,7 @@ class Ledger:
         total = Sums()
         with self._lock:
             for sums in self._sums.values():
-                _merge(total, sums)
+                total.add(sums)
         return total
 
     def by_source(self) -> dict[str, Sums]:
@@ -195,15 +223,3 @@ def _shares(lines: Mapping[str, int], count: int) -> dict[str, int]:
     for source in by_remainder[:missing]:
         shares[source] += 1
     return shares
-
-
-def _merge(total: Sums, sums: Sums) -> None:
-    total.read += sums.read
-    total.read_bytes += sums.read_bytes
-    total.stored += sums.stored
-    total.spooled += sums.spooled
-    total.sending += sums.sending
-    total.open += sums.open
-    for into, reasons in ((total.dropped, sums.dropped), (total.refused, sums.refused)):
-        for reason, count in reasons.items():
-            into[reason] = into.get(reason, 0) + count

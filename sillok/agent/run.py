@@ -19,11 +19,15 @@ from sillok.agent.custody import Custody
 from sillok.agent.notices import Notices
 from sillok.agent.sender import Sender
 from sillok.agent.settings import AgentSettings
+from sillok.agent.sources.docker import Containers, DockerWatch
 from sillok.agent.sources.file import Surroundings
 from sillok.agent.sources.files import Files
+from sillok.agent.status import Status
 from sillok.errors import StoreLocked
 
 CHECKPOINT_S = 5.0
+REPORT_S = 1.0
+MAX_STATUS_CONNECTIONS = 64
 STOP_SEND_S = 0.5  # A batch under way may get its answer; if not, it is sent again at the next start.
 MAX_OPEN_FILES = 65_536
 
@@ -53,7 +57,14 @@ class _Agent:
         clock = LineClock()
         around = Surroundings(lambda: self._custody.positions, self._notices, settings.first_sight_bytes)
         own = (f"{settings.data.resolve()}/",)
-        families: list[Sources] = [Files(settings.files, settings.host, clock, around, own)]
+        self._files = Files(settings.files, settings.host, clock, around, own)
+        families: list[Sources] = [self._files]
+        self._containers: Containers | None = None
+        self._docker: DockerWatch | None = None
+        if settings.docker is not None:
+            self._containers = Containers(settings.docker, settings.host, clock, around)
+            self._docker = DockerWatch(settings.docker, self._containers, around)
+            families.append(self._containers)
         self._collector = Collector(
             families,
             self._custody,
@@ -65,6 +76,15 @@ class _Agent:
         self._sender = Sender(
             settings.target, self._custody, self._notices, user_agent=f"sillok-agent/{sillok.__version__}"
         )
+        self._status = Status(
+            self._custody,
+            settings.target.url,
+            settings.host,
+            watched=self._watched,
+            last_error=lambda: self._sender.last_error,
+            is_paused=lambda: self._collector.is_paused,
+            batches=lambda: (self._sender.sent_batches, self._sender.retries),
+        )
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -72,22 +92,33 @@ class _Agent:
             loop.add_signal_handler(number, self._stop.set)
         self._custody.open()
         _log.info("collecting to %s", self._settings.target.url)
-        sending = asyncio.create_task(self._sender.run())
         collecting = asyncio.create_task(self._collect())
-        checkpointing = asyncio.create_task(self._checkpoint())
+        sending = asyncio.create_task(self._sender.run())
+        tasks = {collecting, sending, asyncio.create_task(self._report()), asyncio.create_task(self._checkpoint())}
+        if self._settings.listen is not None:
+            tasks.add(asyncio.create_task(self._listen(self._settings.listen)))
+        if self._docker is not None:
+            tasks.add(asyncio.create_task(self._docker.run()))
         stopping = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({sending, collecting, checkpointing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
         self._stop.set()
-        await collecting
-        checkpointing.cancel()
-        await asyncio.wait({sending}, timeout=STOP_SEND_S)
-        sending.cancel()
-        results = await asyncio.gather(sending, checkpointing, return_exceptions=True)
+        await asyncio.wait({collecting})
+        await self._sender.stop(sending, timeout_s=STOP_SEND_S)
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._custody.close)
+        self._status.write(self._settings.data)
         for result in results:
             if isinstance(result, Exception):
                 raise result
         _log.info("stopped")
+
+    def _watched(self) -> dict[str, int]:
+        watched = {"files": len(self._files.followed)}
+        if self._containers is not None:
+            watched["containers"] = self._containers.count
+        return watched
 
     async def _collect(self) -> None:
         try:
@@ -101,6 +132,26 @@ class _Agent:
         finally:
             await asyncio.to_thread(self._collector.stop)
             self._sender.wake()
+
+    async def _report(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._status.write, self._settings.data)
+            except OSError as error:
+                self._notices.state("status", f"the status file cannot be written: {error}")
+            await asyncio.sleep(REPORT_S)
+
+    async def _listen(self, address: str) -> None:
+        # Imported here: without a port of its own the collector does not carry an HTTP server.
+        from sillok.agent.status import build_app
+        from sillok.http.guard import Guard
+        from sillok.http.listener import Listener
+        from sillok.http.settings import Bind, HttpLimits, ServerSettings
+
+        host, _, port = address.rpartition(":")
+        limits = HttpLimits(max_connections=MAX_STATUS_CONNECTIONS, stop_timeout_s=0.5)
+        app = build_app(self._status, Guard(ServerSettings()))
+        await Listener(limits).serve(app, [Bind(host.strip("[]") or "127.0.0.1", int(port))], None, self._stop)
 
     async def _checkpoint(self) -> None:
         while True:

@@ -82,6 +82,8 @@ class Sender:
         self._user_agent = user_agent
         self._backoff = Backoff(target.min_backoff_s, target.max_backoff_s)
         self._wake = asyncio.Event()
+        self._is_under_way = False
+        self._is_stopping = False
         self.last_error: str | None = None
         self.retries = 0
         self.sent_batches = 0
@@ -91,7 +93,7 @@ class Sender:
 
     async def run(self) -> None:
         async with self._client() as client:
-            while True:
+            while not self._is_stopping:
                 self._wake.clear()
                 waiting = self._custody.next()
                 if waiting is None:
@@ -99,9 +101,17 @@ class Sender:
                 else:
                     await self._send(client, waiting)
 
+    async def stop(self, sending: asyncio.Task[None], *, timeout_s: float) -> None:
+        """End `sending` (a task of `run`). A batch under way may get its answer within `timeout_s`."""
+        if self._is_under_way:
+            self._is_stopping = True
+            await asyncio.wait({sending}, timeout=timeout_s)
+        sending.cancel()
+
     async def _send(self, client: httpx.AsyncClient, waiting: Waiting) -> None:
         ledger = self._custody.ledger
         ledger.sending(waiting.lines)
+        self._is_under_way = True
         is_settled = False
         try:
             answer = await self._try(client, waiting)
@@ -109,6 +119,7 @@ class Sender:
                 self._custody.settle(waiting, answer)
                 is_settled = True
         finally:
+            self._is_under_way = False
             if not is_settled:
                 ledger.unsent(waiting.lines)
         if isinstance(answer, Outcome):

@@ -27,6 +27,7 @@ from sillok.agent.sources.formats import MAX_LINE_BYTES, Format
 from sillok.agent.sources.rotation import is_compressed, is_rotation
 
 READ_BYTES = 2 * MAX_LINE_BYTES  # A line of full length and its end always fit into one block.
+LEAST_READ_BYTES = 64 * 1024
 BINARY_PROBE_BYTES = 1024
 QUIET_S = 10.0  # A rotated file that did not grow for so long is done; it is looked at again if it grows.
 SETTLE_NS = 2_000_000_000  # A file that changed just now may still be being copied or compressed.
@@ -74,7 +75,8 @@ class FollowedFile:
     """`poll` looks, `read` takes lines, `scan` finds rotations; all from one thread.
 
     `reads_rotations` says whether a rotation that is already there when the path is first seen is read
-    (`matches` of the glob, or a container's own log) or left alone.
+    (it is named by a glob itself, or is a container's log) or left alone; `is_another` whether a path that
+    looks like a rotation is a source of its own (`worker-1.log` beside `worker.log`).
     """
 
     path: str
@@ -82,6 +84,7 @@ class FollowedFile:
     format: Format
     around: Surroundings
     reads_rotations: Callable[[str], bool]
+    is_another: Callable[[str], bool]
     current: _Reading | None = None
     _older: list[_Reading] = field(default_factory=list)
     _epochs: list[Epoch] = field(default_factory=list)
@@ -147,9 +150,9 @@ class FollowedFile:
             name = names[at]
             if not name.startswith(stem):
                 break
-            if not is_rotation(name, own):
-                continue
             path = f"{folder}/{name}"
+            if not is_rotation(name, own) or self.is_another(path):
+                continue
             try:
                 status = os.stat(path)  # noqa: PTH116 - a hot path of plain text
             except OSError:
@@ -188,6 +191,16 @@ class FollowedFile:
             # A compressed file that is still being written, or not readable at all: the next scan tries again.
             self.around.notices.state(f"unreadable:{path}", f"{path} cannot be read: {_reason(error)}", repeats=False)
 
+    def adopt(self, data: Bytes) -> None:
+        """Begin with a file that somebody opened before it could vanish."""
+        now = self.around.monotonic()
+        status = data.status()
+        if self.current is not None or self._epochs_of(status.st_ino):
+            data.close()
+            return
+        self.current = _Reading(self._new_epoch(status), self.path, data, grew_at=now)
+        self._note(self.current, status, now)
+
     def close(self) -> None:
         for reading in self._readings():
             _close(reading)
@@ -215,6 +228,7 @@ class FollowedFile:
             if position.get("path") == self.path and "offset" in position and identity not in seen:
                 self._epochs.append(Epoch.from_json(identity, position))
                 self._is_first_sight = False
+        self.format.resume(self._epochs)
 
     def _poll_path(self, now: float) -> bool:
         try:
@@ -313,7 +327,6 @@ class FollowedFile:
         assert data is not None
         tail_bytes = min(_TAIL_BYTES, epoch.offset)
         reading.tail = data.read(epoch.offset - tail_bytes, tail_bytes)
-        self.format.resume(epoch, lambda start, end: _lines_between(data, start, end))
 
     def _meet(self, path: str, status: os.stat_result) -> None:
         inode, size = status.st_ino, status.st_size
@@ -390,9 +403,12 @@ class FollowedFile:
                     self._abandon(reading)
                     return
                 self._resume(reading)
-            size = max(min(budget, READ_BYTES), READ_BYTES // 2)
+            size = max(min(budget, READ_BYTES), LEAST_READ_BYTES)
             before = len(reading.tail)
             block = reading.data.read(epoch.offset - before, before + size)
+            if len(block) == before + size and size < READ_BYTES and b"\n" not in block[before:]:
+                size = READ_BYTES
+                block = reading.data.read(epoch.offset - before, before + size)
         except UNREADABLE as error:
             self._deny(error, self.around.monotonic(), reading)
             return
@@ -449,6 +465,8 @@ class FollowedFile:
         taken = 0
         if epoch.part or epoch.extra.get("skips_line"):
             taken = block.find(b"\n") + 1
+            if taken > MAX_LINE_BYTES + 2:
+                return self._take_part(epoch, block, batch)
             if epoch.extra.pop("skips_line", None) is None:
                 self.format.take_part(block[: taken - 1], epoch.offset, epoch, batch, is_last=True)
         if taken == end:
@@ -579,19 +597,6 @@ def _part_bytes(line: bytes) -> int:
     while size > MAX_LINE_BYTES - 4 and line[size] & 0xC0 == 0x80:
         size -= 1
     return size
-
-
-def _lines_between(data: Bytes, start: int, end: int) -> list[tuple[int, bytes]]:
-    found: list[tuple[int, bytes]] = []
-    while start < end:
-        block = data.read(start, min(READ_BYTES, end - start))
-        cut = block.rfind(b"\n") + 1
-        if cut == 0:
-            break
-        for line in block[: cut - 1].split(b"\n"):
-            found.append((start, line))
-            start += len(line) + 1
-    return found
 
 
 def _reason(error: Exception) -> str:

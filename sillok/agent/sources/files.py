@@ -45,6 +45,7 @@ class Files:
     _next_discovery: float = 0.0
     _next_scan: float = 0.0
     _rotated: set[str] = field(default_factory=set)
+    _ended: list[str] = field(default_factory=list)
     _is_first: bool = True
 
     def __post_init__(self) -> None:
@@ -71,6 +72,10 @@ class Files:
             ended = monotonic()
             if is_due:
                 self._next_scan = ended + max(SCAN_S, (ended - started) * BUSY_SHARE)
+
+    def ended(self) -> list[str]:
+        ended, self._ended = self._ended, []
+        return ended
 
     def each(self) -> Iterable[FollowedFile]:
         return self.followed.values()
@@ -148,7 +153,11 @@ class Files:
             source.labels,
         )
         lines = PlainLines(path, labels, self.clock)
-        self.followed[path] = FollowedFile(path, path, lines, self.around, wanted.wants)
+
+        def is_another(other: str) -> bool:
+            return other in self.followed or (wanted.wants(other) and not other.startswith(path))
+
+        self.followed[path] = FollowedFile(path, path, lines, self.around, wanted.wants, is_another)
 
     def _scan(self, folders: set[str] | None) -> None:
         by_folder: dict[str, list[FollowedFile]] = {}
@@ -167,6 +176,7 @@ class Files:
             if file.absent_since is not None and file.is_drained and now - file.absent_since > FORGET_S:
                 file.forget(batch)
                 del self.followed[path]
+                self._ended.append(file.source)
 
     def _denied(self, folder: str, error: OSError) -> None:
         self.around.notices.state(

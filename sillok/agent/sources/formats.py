@@ -28,18 +28,12 @@ class Format(Protocol):
         """Add a piece of a line that is too long to be sent as one. `epoch.part` says which."""
         ...
 
+    def resume(self, epochs: list[Epoch]) -> None:
+        """A new process goes on with `epochs`, which may keep something in `extra`."""
+        ...
+
     def finish(self, epoch: Epoch, batch: Batch) -> None:
         """No more bytes will come: add what is still open."""
-        ...
-
-    def resume(self, epoch: Epoch, read_lines: RereadLines) -> None:
-        """A new process goes on with `epoch`: restore what `epoch.extra` refers to."""
-        ...
-
-
-class RereadLines(Protocol):
-    def __call__(self, start: int, end: int) -> list[tuple[int, bytes]]:
-        """The lines between two places that were read before, with the place of each."""
         ...
 
 
@@ -79,8 +73,8 @@ class PlainLines:
         if is_last:
             epoch.extra.pop("level", None)
 
-    def finish(self, epoch: Epoch, batch: Batch) -> None:
+    def resume(self, epochs: list[Epoch]) -> None:
         pass
 
-    def resume(self, epoch: Epoch, read_lines: RereadLines) -> None:
+    def finish(self, epoch: Epoch, batch: Batch) -> None:
         pass
