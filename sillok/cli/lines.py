@@ -16,7 +16,7 @@ from sillok.model.labels import format_labels, label_set
 # Labels that say where a line is from, the first one there is.
 _NAMES = ("service", "service_name", "app", "container", "job")
 _LEVELS = ("level", "detected_level")
-_SHORT_LEVELS = {"warning": "warn", "err": "error", "information": "info"}
+_SHORT_LEVELS = {"warning": "warn", "err": "error", "information": "info", "unknown": ""}
 
 # Bytes of a terminal's control sequences in a line must not reach the terminal of whoever reads logs.
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), 127, *range(128, 160))}

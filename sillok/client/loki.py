@@ -306,9 +306,7 @@ def _check(response: httpx.Response) -> None:
 def _failed(status: int, text: str, retry_after: str | None) -> RemoteFailed:
     text = _error_text(text).strip()[:MAX_ERROR_TEXT] or "no reason given"
     remedy = {
-        401: " (give --org-id, --token or --user)"
-        if "org id" in text
-        else " (give --token, or --user and SILLOK_PASSWORD)",
+        401: " (give --org-id)" if "org id" in text else " (give --token-file, or --user and SILLOK_PASSWORD)",
         404: " (is this the right address?)",
     }.get(status, "")
     seconds = float(retry_after) if retry_after and retry_after.isdecimal() else None
