@@ -137,8 +137,7 @@ class ChdbEngine:
         door.check(statement)
         with self._registered(tag) as name, self._session() as session:
             text = statement.text + self._settings(name, timeout_s, settings)
-            table: pa.Table = _run(session, text, "ArrowTable", params=bind(statement.params))
-            return table
+            return _table(_run(session, text, "Arrow", params=bind(statement.params)))
 
     def stream(
         self,
@@ -252,6 +251,18 @@ def _run(session: Any, text: str, form: str = "TabSeparated", params: Mapping[st
         return session.query(text, form, params=dict(params or {}))
     except _DRIVER_ERRORS as error:
         raise fault(str(error)) from None
+
+
+def _table(result: Any) -> pa.Table:
+    """The answer, in memory of its own, with what the engine read for it in the schema's metadata.
+
+    The driver's `ArrowTable` points into the result, which the driver frees with the session: tables that live
+    longer hold other queries' bytes.
+    """
+    content: bytes = result.bytes()
+    table = pa.ipc.open_file(pa.py_buffer(content)).read_all() if content else pa.table({})
+    read = {"rows_read": result.storage_rows_read(), "bytes_read": result.storage_bytes_read()}
+    return table.replace_schema_metadata({name: str(number) for name, number in read.items()})
 
 
 def _clause(settings: Mapping[str, str | int]) -> str:
