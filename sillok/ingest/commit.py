@@ -200,7 +200,8 @@ class Committer:
     def _stored_already(self, columns: Columns, kept: Bools, streams: Sequence[_Stream]) -> Bools:
         """The entries that an earlier push of the same batch has stored."""
         is_stored = np.zeros(len(columns), np.bool_)
-        asked = {stream.account: None for stream in streams if self._may_be_stored(stream.account.batch)}
+        accounts = dict.fromkeys(stream.account for stream in streams)
+        asked = [account for account in accounts if not self._is_surely_new(account.batch)]
         if not asked:
             return is_stored
         entries_of = _entries_of(columns, streams)
@@ -213,8 +214,8 @@ class Committer:
             account.duplicates = int((is_stored & kept)[entries].sum())
         return is_stored
 
-    def _may_be_stored(self, batch: Batch) -> bool:
-        return not self._ledger.is_surely_new(batch.tenant, batch.id)
+    def _is_surely_new(self, batch: Batch) -> bool:
+        return self._ledger.is_surely_new(batch.tenant, batch.id)
 
 
 @dataclass(slots=True, eq=False)

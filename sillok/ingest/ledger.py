@@ -9,6 +9,7 @@ surely new, which are nearly all, so that the data is asked about the few others
 from __future__ import annotations
 
 import hashlib
+import mmap
 import threading
 from collections.abc import Iterable
 from typing import Protocol
@@ -68,7 +69,7 @@ class _Filter:
     """A Bloom filter over (tenant, batch): no false "is not there"."""
 
     def __init__(self, bits: int) -> None:
-        self._bits = bytearray(bits // 8)
+        self._bits = mmap.mmap(-1, bits // 8)  # zeros that take no memory until they are touched
         self._mask = bits - 1
         self._lock = threading.Lock()  # setting a bit reads and writes a byte
 

@@ -29,9 +29,10 @@ MAX_GROUP_ENTRIES = 2 * MAX_BATCH_ENTRIES  # well below a block, which takes a m
 MAX_GROUP_BYTES = 2 * MAX_BATCH_BYTES
 MAX_HELD_BYTES = 256 * 1024 * 1024  # of bodies that wait or are being committed
 RETRY_AFTER_S = 1.0
-# A second committer starts when the first one runs and a group is this old or this large.
-SECOND_COMMIT_AFTER_S = 0.02
-SECOND_COMMIT_ENTRIES = 40_000
+# A second committer starts beside the first when a group is this old or this large: a commit of few entries costs
+# as much as one of thousands.
+SECOND_COMMIT_AFTER_S = 0.1
+SECOND_COMMIT_ENTRIES = 10_000
 
 _LOG = logging.getLogger(__name__)
 

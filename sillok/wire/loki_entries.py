@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -124,7 +125,7 @@ def _in_plain_form(message: bytes) -> bytes:
 
 def _walk_entries(messages: Sequence[bytes]) -> tuple[DecodedEntries, Bools]:
     count = len(messages)
-    buffer = b"".join(messages)
+    buffer = b"".join(chain(messages, (_PADDING,)))
     lengths = np.fromiter(map(len, messages), np.int64, count)
     end = np.cumsum(lengths)
     walk = _Walk(buffer, count)
@@ -157,10 +158,10 @@ class _Fields:
 
 
 class _Walk:
-    """Reads the fields of many messages in one buffer, and marks the entries it cannot read as odd."""
+    """Reads the fields of many messages in one padded buffer, and marks the entries it cannot read as odd."""
 
     def __init__(self, buffer: bytes, entries: int) -> None:
-        self._octets = np.frombuffer(buffer + _PADDING, np.uint8)
+        self._octets = np.frombuffer(buffer, np.uint8)
         self.is_odd: Bools = np.zeros(entries, np.bool_)
 
     def fields(self, owner: Ints, start: Ints, end: Ints) -> Iterator[_Fields]:
