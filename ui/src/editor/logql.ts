@@ -1,5 +1,11 @@
 /** LogQL for CodeMirror: the grammar is Grafana's (@grafana/lezer-logql); colours and completion are ours. */
-import type { Completion, CompletionContext, CompletionResult } from '@codemirror/autocomplete';
+import {
+  pickedCompletion,
+  type Completion,
+  type CompletionContext,
+  type CompletionResult,
+} from '@codemirror/autocomplete';
+import type { EditorView } from '@codemirror/view';
 import {
   HighlightStyle,
   LanguageSupport,
@@ -91,16 +97,17 @@ function completion(catalog: Catalog) {
 
     const value = /([A-Za-z_]\w*)\s*(?:=~|!~|!=|=)\s*(["`])([^"`]*)$/.exec(before);
     if (value && isInside(node, 'Selector', 'Matcher', 'Matchers')) {
-      const values = await catalog.values(value[1]!);
-      return {
-        from: context.pos - value[3]!.length,
-        options: values.map(named('text')),
-        validFor: /^[^"`]*$/,
-      };
+      const options = (await catalog.values(value[1]!)).map((label) => ({
+        label,
+        type: 'text',
+        apply: takeValue,
+      }));
+      return { from: context.pos - value[3]!.length, options, validFor: /^[^"`]*$/ };
     }
     if (node.name === 'String') return null;
-    if (isInside(node, 'Selector', 'Matchers', 'Matcher') || /\{[^}]*$/.test(before)) {
-      const options = catalog.labels().map((label) => ({ label, type: 'property', apply: `${label}="` }));
+    if (/\{[^}]*$/.test(before)) {
+      if (!/[{,]\s*\w*$/.test(before)) return null;
+      const options = catalog.labels().map((label) => ({ label, type: 'property', apply: takeLabel }));
       return { from, options, validFor: WORD };
     }
     if (isInside(node, 'Grouping', 'Labels')) {
@@ -125,6 +132,39 @@ function completion(catalog: Catalog) {
       validFor: WORD,
     };
   };
+}
+
+type Take = (view: EditorView, option: Completion, from: number, to: number) => void;
+
+/** A label comes with its operator and quotes, and the caret between them. */
+const takeLabel: Take = (view, option, from, to) => {
+  const hasOperator = /^\s*[=!]/.test(view.state.sliceDoc(to, to + 8));
+  take(view, option, {
+    from,
+    to,
+    insert: hasOperator ? option.label : `${option.label}=""`,
+    back: hasOperator ? 0 : 1,
+  });
+};
+
+/** A value comes with its closing quote, and the caret behind it. */
+const takeValue: Take = (view, option, from, to) => {
+  const isClosed = /^["`]/.test(view.state.sliceDoc(to, to + 1));
+  const text = option.label.replace(/[\\"]/g, '\\$&');
+  take(view, option, { from, to, insert: isClosed ? text : `${text}"`, back: isClosed ? -1 : 0 });
+};
+
+function take(
+  view: EditorView,
+  option: Completion,
+  { from, to, insert, back }: { from: number; to: number; insert: string; back: number },
+): void {
+  view.dispatch({
+    changes: { from, to, insert },
+    selection: { anchor: from + insert.length - back },
+    annotations: pickedCompletion.of(option),
+    userEvent: 'input.complete',
+  });
 }
 
 function isInside(node: SyntaxNode | null, ...names: string[]): boolean {
