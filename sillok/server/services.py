@@ -61,7 +61,10 @@ class QueryService(Protocol):
 
     async def histogram(self, tenant: str, query: str, *, start_ns: int, end_ns: int, step_ns: int) -> bytes: ...
 
-    def tail(self, tenant: str, query: str, *, start_ns: int, limit: int, delay_for_s: int) -> AsyncIterator[bytes]: ...
+    def tail(
+        self, tenant: str, query: str, *, start_ns: int, limit: int, delay_for_s: float, categorize: bool = False
+    ) -> AsyncIterator[bytes]:
+        """Frames, without end. What is wrong with the query is raised at once, before the first frame."""
 
 
 @dataclass(frozen=True, slots=True)

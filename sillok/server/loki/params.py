@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from sillok.errors import BadRequest
 from sillok.http.body import BodyReader
@@ -20,6 +20,9 @@ from sillok.model.timerange import TimeRange
 
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3600 * SECOND_NS
+
+FLAGS_HEADER = "x-loki-response-encoding-flags"
+CATEGORIZE = "categorize-labels"
 
 DEFAULT_LIMIT = 100
 DEFAULT_SINCE_NS = HOUR_NS
@@ -168,6 +171,12 @@ async def read_params(request: Request, bodies: BodyReader, *, max_bytes: int) -
 def query_params(query_string: str) -> Params:
     """The parameters in an address."""
     return Params(_fields(query_string))
+
+
+def wants_categories(connection: HTTPConnection) -> bool:
+    """Whether the client wants structured metadata and parsed labels apart from the stream's labels."""
+    flags = connection.headers.get(FLAGS_HEADER, "")
+    return CATEGORIZE in (flag.strip() for flag in flags.split(","))
 
 
 def parse_time(text: str, default_ns: int) -> int:

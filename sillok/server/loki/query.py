@@ -16,12 +16,10 @@ from sillok.errors import BadRequest
 from sillok.http.compression import compressed
 from sillok.http.presence import while_connected
 from sillok.server.call import Call
-from sillok.server.loki.params import Params, read_params
+from sillok.server.loki.params import Params, read_params, wants_categories
 from sillok.server.services import Services
 
 JSON_HEADERS = {"Content-Type": "application/json; charset=UTF-8"}
-FLAGS_HEADER = "x-loki-response-encoding-flags"
-CATEGORIZE = "categorize-labels"
 AGGREGATIONS = ("series", "labels")
 DEFAULT_AGGREGATION = "series"
 
@@ -46,7 +44,7 @@ class LokiQuery:
                 newest_first=params.newest_first(),
                 step_ns=params.step_ns(time_range),
                 interval_ns=params.interval_ns(),
-                categorize=wants_categories(call),
+                categorize=wants_categories(call.request),
             ),
         )
 
@@ -60,7 +58,7 @@ class LokiQuery:
                 time_ns=params.time_ns(now_ns=self.services.clock()),
                 limit=params.limit(),
                 newest_first=params.newest_first(),
-                categorize=wants_categories(call),
+                categorize=wants_categories(call.request),
             ),
         )
 
@@ -153,12 +151,6 @@ class LokiQuery:
         tenant = call.tenant()
         max_bytes = self.services.settings.limits.max_form_body_bytes
         return tenant, await read_params(call.request, self.services.bodies, max_bytes=max_bytes)
-
-
-def wants_categories(call: Call) -> bool:
-    """Whether the client wants structured metadata and parsed labels apart from the stream's labels."""
-    flags = call.connection.headers.get(FLAGS_HEADER, "")
-    return CATEGORIZE in (flag.strip() for flag in flags.split(","))
 
 
 async def _answer(call: Call, work: Coroutine[Any, Any, bytes]) -> Response:

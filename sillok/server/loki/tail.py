@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from sillok.errors import SillokError
 from sillok.model.timerange import TimeRange
 from sillok.server.call import Call
-from sillok.server.loki.params import query_params
+from sillok.server.loki.params import query_params, wants_categories
 from sillok.server.services import Services
 
 GOING_AWAY = 1001
@@ -41,6 +41,7 @@ class LokiTail:
             start_ns=asked.start_ns,
             limit=params.limit(),
             delay_for_s=params.delay_for_s(),
+            categorize=wants_categories(call.websocket),
         )
         await call.websocket.accept()
         await _run(call.websocket, frames)

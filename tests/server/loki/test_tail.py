@@ -38,7 +38,7 @@ async def test_frames_come_as_text_and_the_tail_ends_with_its_client() -> None:
 
     assert frames == ['{"streams":[]}', '{"streams":["실록"]}']
     assert query.asked == [
-        ("tail", ("fake", '{a="b"}'), {"start_ns": 5_000_000_000, "limit": 7, "delay_for_s": 2}),
+        ("tail", ("fake", '{a="b"}'), {"start_ns": 5_000_000_000, "limit": 7, "delay_for_s": 2, "categorize": False}),
     ]
 
 
