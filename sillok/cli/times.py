@@ -77,7 +77,7 @@ def parse_time(text: str, now_ns: int) -> int:
         return int(number.group(1)) * _UNIX_UNITS[len(number.group(1))] + fraction
     if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", text):
         today = datetime.fromtimestamp(now_ns / SECOND_NS).astimezone()
-        text = f"{today:%Y-%m-%d}T{text:0>5}"
+        text = f"{today:%Y-%m-%d}T{text if text[2] == ':' else '0' + text}"
     return _parse_date(text)
 
 
