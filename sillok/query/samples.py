@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
@@ -43,17 +43,15 @@ class Steps:
         return [self.start_ns + index * self.step_ns for index in range(self.count)]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LogWindows:
-    """Answers range aggregations of one query (`logql.evaluate.Windows`) and counts what it read."""
+    """Answers range aggregations of one query (`logql.evaluate.Windows`)."""
 
     job: Job
     tenant: str
     streams: StreamIndex
     steps: Steps
     max_series: int
-    lines: int = field(default=0, init=False)
-    bytes: int = field(default=0, init=False)
 
     def __call__(self, aggregation: ast.RangeAggregation, grouping: ast.Grouping | None) -> Matrix:
         log_range = aggregation.range
@@ -81,8 +79,6 @@ class LogWindows:
             return {}
         lines = rows.column("lines").to_numpy().astype(np.int64)
         sizes = rows.column("bytes").to_numpy().astype(np.int64)
-        self.lines += int(lines.sum())
-        self.bytes += int(sizes.sum())
         groups = keying.groups(rows)
         if len(groups.labels) > self.max_series:
             raise QueryRejected(

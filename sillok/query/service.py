@@ -20,7 +20,7 @@ from sillok.model.limits import Limits
 from sillok.model.timerange import TimeRange
 from sillok.query import volume
 from sillok.query.jobs import Job, Jobs
-from sillok.query.reading import Reading, read_entries
+from sillok.query.reading import Reading, Selected, read_entries
 from sillok.query.rows import encode_rows
 from sillok.query.samples import LogWindows, Steps
 from sillok.query.tail import Commit, Tails
@@ -192,7 +192,7 @@ class QueryService:
                 volumes = volume.volumes_by_series(sizes, selector, target_labels)
             kept = volume.largest(volumes, min(limit, limits.volume_max_series))
             samples = [(labels, (end_ns, float(size))) for labels, size in kept]
-            return loki_result.vector_body(samples, Stats(returned=len(kept), exec_s=job.elapsed_s()))
+            return loki_result.vector_body(samples, _stats(job, len(kept)))
 
         return await self._run("index_volume", tenant, work)
 
@@ -262,13 +262,11 @@ class QueryService:
     # Steps that several answers share. They run on worker threads.
 
     def _logs(self, job: Job, reading: Reading, *, categorize: bool) -> bytes:
-        sids = self._streams.select(reading.tenant, reading.plan.matchers)
-        tables = read_entries(job, reading, sids)
+        selected = Selected.by(self._streams, reading.tenant, reading.plan.matchers)
+        tables = read_entries(job, reading, selected)
         result = self._encode(job, reading.tenant, tables, categorize=categorize)
         returned = sum(table.num_rows for table in tables)
-        size = sum(_line_bytes(table) for table in tables)
-        stats = Stats(returned, size, returned, exec_s=job.elapsed_s(), queue_s=job.queue_s)
-        return loki_result.streams_body(result, stats, categorize=categorize)
+        return loki_result.streams_body(result, _stats(job, returned), categorize=categorize)
 
     def _encode(self, job: Job, tenant: str, tables: Sequence[pa.Table], *, categorize: bool) -> bytes:
         if not tables:
@@ -317,8 +315,7 @@ class QueryService:
     def _evaluated(self, job: Job, tenant: str, expr: ast.MetricExpr, steps: Steps) -> tuple[Result, Stats]:
         windows = LogWindows(job, tenant, self._streams, steps, self._limits(tenant).max_query_series)
         result = evaluate(expr, steps=steps.count, windows=windows)
-        returned = len(result) if isinstance(result, Mapping) else 1
-        return result, Stats(windows.lines, windows.bytes, returned, job.elapsed_s(), job.queue_s)
+        return result, _stats(job, len(result) if isinstance(result, Mapping) else 1)
 
     def _select(self, tenant: str, selector: ast.Selector | None) -> frozenset[int]:
         return self._streams.select(tenant, selector.matchers if selector else ())
@@ -402,7 +399,5 @@ def _check_steps(time_range: TimeRange, step_ns: int) -> None:
         )
 
 
-def _line_bytes(table: pa.Table) -> int:
-    import pyarrow.compute as pc
-
-    return int(pc.sum(pc.binary_length(table.column("line"))).as_py() or 0)
+def _stats(job: Job, returned: int) -> Stats:
+    return Stats(job.rows_read, job.bytes_read, returned, job.elapsed_s(), job.queue_s)

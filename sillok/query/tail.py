@@ -21,7 +21,7 @@ from sillok.model.labels import LabelSet
 from sillok.model.limits import Limits
 from sillok.model.timerange import TimeRange
 from sillok.query.jobs import Job, Jobs
-from sillok.query.reading import Reading, read_entries
+from sillok.query.reading import Reading, Selected, read_entries
 from sillok.schema import logs
 from sillok.store.streams import StreamIndex
 from sillok.wire import loki_result
@@ -153,10 +153,9 @@ class Tails:
         now_ns = self._clock()
         time_range = TimeRange(asked.start_ns, max(now_ns, asked.start_ns) + 1)
         reading = Reading(asked.tenant, asked.plan, time_range, asked.limit, newest_first=True)
-        sids = self._streams.select(asked.tenant, asked.plan.matchers)
-        tables = [
-            table.take(list(range(table.num_rows - 1, -1, -1))) for table in reversed(read_entries(job, reading, sids))
-        ]
+        selected = Selected.by(self._streams, asked.tenant, asked.plan.matchers)
+        found = read_entries(job, reading, selected)
+        tables = [table.take(list(range(table.num_rows - 1, -1, -1))) for table in reversed(found)]
         recent = now_ns - ANNOUNCED_WITHIN_NS
         seen = Counter(key for table in tables for key in _keys(table) if key[0] > recent)
         if not tables:

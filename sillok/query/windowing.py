@@ -2,6 +2,9 @@
 
 The logs table is ordered by stream before time, so "the newest hundred" over all time would read everything.
 A short window at the right end mostly has them; when it has not, the next one is larger.
+
+Measured on 5 M lines of 36 h: the newest hundred of 40 streams cost 26 ms of CPU in a window of 15 minutes or of
+an hour, 35 ms in one of 4 h, 62 ms over all; an empty window costs 3 to 5 ms. So few windows, fast growth.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Iterator
 from sillok.model.timerange import TimeRange
 
 FIRST_NS = 15 * 60 * 1_000_000_000
-GROWTH = 4
+GROWTH = 16
 
 
 def windows(time_range: TimeRange, *, newest_first: bool) -> Iterator[TimeRange]:
