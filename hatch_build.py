@@ -11,6 +11,7 @@ sdist carries the built page.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -105,9 +106,24 @@ def _build(root: Path) -> None:
         # Everything goes to stderr: stdout belongs to whoever builds.
         subprocess.run([node, *command], cwd=ui, env=environment, check=True, stdout=sys.stderr)  # noqa: S603 - our own command line
 
-    run([npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+    if not _is_installed(ui):  # a developer's packages stay as they are
+        run([npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
     run([ui / "node_modules/vite/bin/vite.js", "build", "--outDir", static, "--emptyOutDir", "--logLevel", "warn"])
     (static / STAMP).write_text(built_from, encoding="ascii")
+
+
+def _is_installed(ui: Path) -> bool:
+    """Whether what the lock file wants is there; npm keeps a list of what it installed."""
+    try:
+        wanted = json.loads((ui / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+        found = json.loads((ui / "node_modules/.package-lock.json").read_text(encoding="utf-8"))["packages"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return all(
+        found.get(path, {}).get("integrity") == package["integrity"]
+        for path, package in wanted.items()
+        if path and not package.get("dev") and not package.get("optional")
+    )
 
 
 def _packaged_node() -> tuple[Path, Path]:

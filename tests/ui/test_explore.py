@@ -217,6 +217,20 @@ def test_keys_move_the_selection_and_details_follow(open_page: OpenPage, sender:
     expect(details).to_have_count(0)
 
 
+def test_the_selected_line_stays_in_sight_when_the_details_narrow_the_list(open_page: OpenPage, sender: Sender) -> None:
+    newest = now_ns(1)
+    sender.push([(newest - i * 1_000, f"line {i} " + "word " * (20 + i % 50)) for i in range(600)])
+    sender.push([(newest - 150_500, "level=error line 9999")])
+    page = open_page(sender.path())
+    expect(page.locator(ROWS).first).to_be_visible()
+    page.keyboard.press("Shift+J")
+    expect(page.get_by_role("complementary", name="Details of the line")).to_be_visible()
+    expect(page.locator(".row[aria-selected=true]")).to_be_in_viewport()
+    page.keyboard.press("Backslash")
+    expect(page.get_by_role("complementary", name="Labels")).to_have_count(0)
+    expect(page.locator(".row[aria-selected=true]")).to_be_in_viewport()
+
+
 def test_a_shared_address_opens_the_same_lines_and_the_same_selection(open_page: OpenPage, sender: Sender) -> None:
     sender.push_numbered(20, minutes=1)
     page = open_page(sender.path(), permissions=["clipboard-read", "clipboard-write"])
@@ -263,7 +277,7 @@ def test_labels_and_their_values_lead_into_the_query(open_page: OpenPage, sender
 def test_an_empty_answer_says_what_to_do(open_page: OpenPage, sender: Sender) -> None:
     sender.push([(now_ns(2 * 3600), "line 1")])
     page = open_page(sender.path())
-    expect(page.get_by_role("heading", name="No lines from Last hour.")).to_be_visible()
+    expect(page.get_by_role("heading", name="No lines in this time range: Last hour")).to_be_visible()
     page.get_by_role("button", name="Look at the last 6 hours").click()
     expect(page.locator(ROWS)).to_have_count(1)
 
@@ -294,5 +308,11 @@ def test_the_page_never_scrolls_sideways(open_page: OpenPage, sender: Sender, wi
     page = open_page(sender.path(), size={"width": width, "height": 800})
     page.locator(ROWS).first.click()
     expect(page.get_by_role("complementary", name="Details of the line")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Time range").click()
+    panel = page.get_by_role("dialog").bounding_box()
+    assert panel is not None
+    assert panel["x"] >= 0
+    assert panel["x"] + panel["width"] <= width
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate("document.querySelector('main').scrollWidth") == width

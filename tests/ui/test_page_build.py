@@ -76,6 +76,18 @@ def test_a_failed_build_says_what_why_and_the_ways_out(checkout: Path, monkeypat
     assert not (checkout / hatch_build.STATIC / hatch_build.STAMP).exists()
 
 
+def test_installed_packages_are_kept_while_they_are_what_the_lock_file_wants(checkout: Path) -> None:
+    ui = checkout / "ui"
+    assert not hatch_build._is_installed(ui)
+    lock = json.loads((ui / "package-lock.json").read_text(encoding="utf-8"))
+    (ui / "node_modules").mkdir()
+    (ui / "node_modules/.package-lock.json").write_text(json.dumps(lock))
+    assert hatch_build._is_installed(ui)
+    lock["packages"]["node_modules/svelte"]["integrity"] = "sha512-of-another-version"
+    (ui / "node_modules/.package-lock.json").write_text(json.dumps(lock))
+    assert not hatch_build._is_installed(ui)
+
+
 def test_a_missing_system_node_is_named(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SILLOK_SYSTEM_NODE", "1")
     monkeypatch.setattr(shutil, "which", lambda _: None)

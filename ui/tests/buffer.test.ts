@@ -26,6 +26,19 @@ test('the newest row is on top when the newest come first', () => {
   expect(lines(buffer.window(0, 60, 0).rows)).toEqual(['line 49', 'line 48', 'line 47']);
 });
 
+test('a list that gets wider keeps the places of its rows', () => {
+  let height = 40;
+  const buffer = new RowBuffer(100, () => height, true);
+  const all = rows(150);
+  buffer.append(all);
+  const place = buffer.placeOf(all[100]!);
+  height = 20;
+  buffer.measureAgain();
+  expect(buffer.placeOf(all[100]!)).toBe(place);
+  expect(buffer.topOf(place)).toBe(49 * 20);
+  expect(buffer.heights.total).toBe(2_000);
+});
+
 test('a full buffer drops its oldest rows, counts them and keeps the places of the others', () => {
   const buffer = new RowBuffer(100, () => 20, false);
   const all = rows(250);

@@ -94,7 +94,7 @@ export const en = {
   retry: 'Try again',
 
   // Nothing there
-  nothing: 'No lines from {range}.',
+  nothing: 'No lines in this time range: {range}',
   nothingTry: 'What may help:',
   widen: 'Look at the last {time}',
   dropLevels: 'Show all levels',

@@ -89,7 +89,7 @@ export const ko: Words = {
   searching: '찾는 중',
   retry: '다시 시도',
 
-  nothing: '{range}에는 로그가 없습니다.',
+  nothing: '이 시간 범위에는 로그가 없습니다: {range}',
   nothingTry: '이렇게 해 보세요.',
   widen: '최근 {time} 보기',
   dropLevels: '모든 수준 보기',
