@@ -17,7 +17,9 @@ class Api:
 
     def __init__(self, url: str, **client: Any) -> None:
         self.url = url
-        self.http = httpx.Client(base_url=url, timeout=60, **client)
+        # A connection for each request: nothing is left open when a test forgets the client.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self.http = httpx.Client(base_url=url, timeout=60, limits=limits, **client)
 
     def get(self, path: str, **params: Any) -> Any:
         """The JSON of a GET that must succeed."""

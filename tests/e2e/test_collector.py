@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from tests.e2e.api import Api
 from tests.e2e.system import SILLOK, STOP_S, Agent, Server, sillok
 from tests.peers import is_ready
-from tests.processes import Process, free_port, wait_until
+from tests.processes import Process, free_port, tree, wait_until
 
 
 def numbered(first: int, end: int) -> list[str]:
@@ -146,10 +145,10 @@ def test_up_shows_the_lines_of_this_machine(up: Process, tmp_path: Path) -> None
         api = Api(url)
         found = arrived(api, '{service="vllm"}', 20)
         labels = api.get("/loki/api/v1/labels")["data"]
-        families = subprocess.run(["pgrep", "-g", str(up.pid)], capture_output=True, text=True, check=False).stdout
+        family = tree(up.pid)
         took_s = up.stop(timeout_s=STOP_S, by=signal.SIGINT)
         printed = up.output()
-        left = [pid for pid in families.split() if Path(f"/proc/{pid}").exists()]
+        left = [pid for pid in family if Path(f"/proc/{pid}").exists()]
 
     assert numbered(0, 20) == found
     assert {"service", "host", "job", "filename"} <= set(labels)
@@ -157,6 +156,7 @@ def test_up_shows_the_lines_of_this_machine(up: Process, tmp_path: Path) -> None
     assert "/var/log" in printed
     assert "logs/*/*.log" in printed
     assert took_s < STOP_S
+    assert len(family) >= 3  # the supervisor, the server, the collector
     assert left == []
     assert up.returncode == 0
     assert "Traceback" not in printed
