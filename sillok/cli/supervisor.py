@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import sillok
 from sillok.cli import config
-from sillok.cli.collector import AGENT_FOLDER
+from sillok.cli.collector import AGENT_FOLDER, agent_settings
 from sillok.cli.exits import Exit
 from sillok.cli.process import PARENT_VARIABLE
 from sillok.cli.terminal import BOLD, Progress, has_colour, paint
@@ -53,8 +53,8 @@ def supervise(args: argparse.Namespace) -> int:
         StoreUnavailable: the server did not start, or one of the two ended by itself.
     """
     loaded = config.load(args)
-    for warning in loaded.warnings:
-        print(f"sillok: {warning}", file=sys.stderr)
+    if loaded.settings.agent.loki_url:
+        agent_settings(loaded.settings)  # A malformed target is told before anything is started.
     plan = _Plan.of(loaded.settings)
     stop = _StopSignals()
     server = _Child("server", [*plan.server(args)], plan.logs)
@@ -165,8 +165,9 @@ class _Child:
         self.name = name
         self.log = logs / f"{name}.log"
         # A session of its own: Ctrl-C reaches us alone, and we stop the two in order.
+        # -P: nothing in the folder we are in can take the place of a module.
         self._process = subprocess.Popen(  # noqa: S603 - our own program with our own options
-            [sys.executable, "-m", "sillok", *arguments],
+            [sys.executable, "-P", "-m", "sillok", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

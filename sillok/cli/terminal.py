@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TextIO
@@ -53,7 +54,9 @@ class Progress:
         if self._enabled and now_s - self._shown_s >= PROGRESS_EVERY_S:
             self._shown_s = now_s
             self._is_shown = True
-            self._stream.write(f"\r\033[K{text}")
+            # A line that wraps cannot be written over.
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(f"\r\033[K{text if len(text) <= width else text[: width - 1] + '…'}")
             self._stream.flush()
 
     def clear(self) -> None:

@@ -127,6 +127,14 @@ def test_a_wrong_configuration_starts_nothing(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"sillok.yaml"}
 
 
+def test_a_malformed_loki_url_starts_nothing(tmp_path: Path) -> None:
+    """T-08."""
+    done = sillok("up", cwd=tmp_path, env={**os.environ, "LOKI_URL": "monitoring:3100"})
+    assert done.returncode == 2
+    assert "LOKI_URL does not begin with http://" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_loki_url_sends_the_lines_elsewhere(tmp_path: Path, server) -> None:  # type: ignore[no-untyped-def]
     """T-08."""
     with up(tmp_path, env={"LOKI_URL": f"{server.url}/loki/api/v1/push"}) as running:
