@@ -31,6 +31,7 @@ BODIES_FULL_RETRY_S = 1.0
 MAX_GZIP_MEMBERS = 16
 
 _FRAMED_SNAPPY = b"\xff\x06\x00\x00sNaPpY"
+_GZIP = b"\x1f\x8b"
 _GZIP_WBITS = 31
 _ZLIB_WBITS = 15
 _RAW_DEFLATE_WBITS = -15
@@ -114,6 +115,8 @@ def decompress(body: bytes, encoding: str, *, max_bytes: int) -> bytes:
         case "" | "identity":
             return body
         case "gzip" | "x-gzip":
+            if not body.startswith(_GZIP):
+                raise BadRequest("gzip: invalid header")
             return _inflate(body, _GZIP_WBITS, max_bytes=max_bytes)
         case "deflate":
             return _inflate(body, _deflate_wbits(body), max_bytes=max_bytes)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from sillok.http.body import BodyReader
 from sillok.http.settings import Role, ServerSettings
-from sillok.server.errors import otlp_error
+from sillok.server.errors import otlp_error, query_error
 from sillok.server.front import GET, GET_OR_POST, POST, Answer, Front, Route, SocketRoute
 from sillok.server.loki.push import LokiPush
 from sillok.server.loki.query import LokiQuery
@@ -42,8 +42,8 @@ def build_app(
     return Front(
         routes(services, page),
         (
-            SocketRoute("/loki/api/v1/tail", LokiTail(services).tail, Role.READ),
-            SocketRoute("/api/prom/tail", LokiTail(services).tail, Role.READ),
+            SocketRoute("/loki/api/v1/tail", LokiTail(services).tail, Role.READ, query_error),
+            SocketRoute("/api/prom/tail", LokiTail(services).tail, Role.READ, query_error),
         ),
         settings=settings,
         find_page=lambda request: find_page(page, request),
@@ -58,18 +58,18 @@ def routes(services: Services, page: Page) -> tuple[Route, ...]:
         Route("/api/prom/push", POST, push.push, Role.PUSH),
         Route("/otlp/v1/logs", POST, otlp.push, Role.PUSH, otlp_error),
         Route("/v1/logs", POST, otlp.push, Role.PUSH, otlp_error),
-        Route("/loki/api/v1/query", GET_OR_POST, query.query, Role.READ),
-        Route("/loki/api/v1/query_range", GET_OR_POST, query.query_range, Role.READ),
-        Route("/loki/api/v1/labels", GET_OR_POST, query.labels, Role.READ),
-        Route("/loki/api/v1/label", GET_OR_POST, query.labels, Role.READ),
-        Route("/loki/api/v1/label/{name}/values", GET_OR_POST, query.label_values, Role.READ),
-        Route("/loki/api/v1/series", GET_OR_POST, query.series, Role.READ),
-        Route("/loki/api/v1/index/stats", GET_OR_POST, query.index_stats, Role.READ),
-        Route("/loki/api/v1/index/volume", GET_OR_POST, query.index_volume, Role.READ),
-        Route("/api/prom/label", GET_OR_POST, query.labels, Role.READ),
-        Route("/api/prom/label/{name}/values", GET_OR_POST, query.label_values, Role.READ),
-        Route("/api/prom/series", GET_OR_POST, query.series, Role.READ),
-        Route("/sillok/api/v1/histogram", GET_OR_POST, query.histogram, Role.READ),
+        Route("/loki/api/v1/query", GET_OR_POST, query.query, Role.READ, query_error),
+        Route("/loki/api/v1/query_range", GET_OR_POST, query.query_range, Role.READ, query_error),
+        Route("/loki/api/v1/labels", GET_OR_POST, query.labels, Role.READ, query_error),
+        Route("/loki/api/v1/label", GET_OR_POST, query.labels, Role.READ, query_error),
+        Route("/loki/api/v1/label/{name}/values", GET_OR_POST, query.label_values, Role.READ, query_error),
+        Route("/loki/api/v1/series", GET_OR_POST, query.series, Role.READ, query_error),
+        Route("/loki/api/v1/index/stats", GET_OR_POST, query.index_stats, Role.READ, query_error),
+        Route("/loki/api/v1/index/volume", GET_OR_POST, query.index_volume, Role.READ, query_error),
+        Route("/api/prom/label", GET_OR_POST, query.labels, Role.READ, query_error),
+        Route("/api/prom/label/{name}/values", GET_OR_POST, query.label_values, Role.READ, query_error),
+        Route("/api/prom/series", GET_OR_POST, query.series, Role.READ, query_error),
+        Route("/sillok/api/v1/histogram", GET_OR_POST, query.histogram, Role.READ, query_error),
         Route("/loki/api/v1/status/buildinfo", GET, status.buildinfo, Role.READ),
         Route("/ready", GET, status.ready, None),
         # These tell of all tenants.

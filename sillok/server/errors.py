@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from sillok import errors
-from sillok.http.errors import plain
+from sillok.http.errors import PLAIN_TEXT, plain
 from sillok.server.protobuf import message
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's, and Loki's for a query whose client went away
@@ -64,8 +64,15 @@ def headers_of(error: errors.SillokError, *, asks_for_credentials: bool) -> dict
 
 
 def loki_error(_connection: HTTPConnection, status: int, text: str, headers: Mapping[str, str]) -> Response:
-    """Loki's: plain text and a newline."""
+    """Loki's for pushes, and for all that is refused at the door: plain text and a newline."""
     return plain(status, text, headers)
+
+
+def query_error(connection: HTTPConnection, status: int, text: str, headers: Mapping[str, str]) -> Response:
+    """Loki's for queries: plain text without a newline. Clients show it as it is."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return loki_error(connection, status, text, headers)
+    return Response(text.encode(), status, {**headers, "Content-Type": PLAIN_TEXT})
 
 
 def otlp_error(connection: HTTPConnection, status: int, text: str, headers: Mapping[str, str]) -> Response:

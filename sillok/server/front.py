@@ -64,6 +64,7 @@ class SocketRoute:
     path: str
     converse: Conversation
     role: Role
+    error: ErrorBody = loki_error
 
 
 class Front:
@@ -146,7 +147,7 @@ class Front:
             credential = await self._let_in(websocket, route.role)
             await self._converse(websocket, route, credential)
         except SillokError as error:
-            response = self._refuse(websocket, error, loki_error)
+            response = self._refuse(websocket, error, route.error if route else loki_error)
             status = response.status_code
             await websocket.send_denial_response(response)
         except Exception:

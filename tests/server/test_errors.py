@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import Request
 
 from sillok import errors
-from sillok.server.errors import STATUS, headers_of, loki_error, otlp_error, status_of
+from sillok.server.errors import STATUS, headers_of, loki_error, otlp_error, query_error, status_of
 
 CLASSES = [
     kind
@@ -57,6 +57,11 @@ def test_only_a_server_with_credentials_asks_for_them() -> None:
     asked = headers_of(errors.Unauthorized("x"), asks_for_credentials=True)
 
     assert asked == {"WWW-Authenticate": 'Basic realm="sillok", charset="UTF-8"'}
+
+
+def test_lokis_form_for_queries_has_no_newline_but_where_the_tenant_is_missing() -> None:
+    assert query_error(request(""), 400, "parse error", {}).body == b"parse error"
+    assert query_error(request(""), 401, "no org id", {}).body == b"no org id\n"
 
 
 def test_lokis_form_is_plain_text_and_a_newline() -> None:

@@ -92,11 +92,19 @@ class Params:
         raise BadRequest(f"invalid direction '{text}'")
 
     def time_range(self, *, now_ns: int) -> TimeRange:
-        """`start`, `end` and `since`; the last hour when nothing is said."""
+        """`start`, `end` and `since`; the last hour when nothing is said.
+
+        Raises:
+            BadRequest: one of them cannot be read, or the end is before the start.
+        """
         since_ns = self._since_ns()
         end_ns = self._time_ns("end", now_ns)
         # With an end in the future, `since` counts from now.
-        return TimeRange(self._time_ns("start", min(end_ns, now_ns) - since_ns), end_ns)
+        start_ns = self._time_ns("start", min(end_ns, now_ns) - since_ns)
+        if end_ns < start_ns:
+            # Loki's words; it lets an end pass that is equal.
+            raise BadRequest("end timestamp must not be before or equal to start time")
+        return TimeRange(start_ns, end_ns)
 
     def time_ns(self, *, now_ns: int) -> int:
         """`time` of an instant query."""

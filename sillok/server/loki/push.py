@@ -111,7 +111,10 @@ def parse_media_type(header: str) -> str:
     if not media_type:
         raise PushSyntaxError("mime: no media type")
     if not _MEDIA_TYPE.match(media_type):
-        raise PushSyntaxError("mime: expected token after slash" if "/" in media_type else "mime: no media type")
+        after_slash = media_type.partition("/")[2]
+        raise PushSyntaxError(
+            "mime: unexpected content after media subtype" if after_slash else "mime: expected token after slash"
+        )
     if not all(_MEDIA_PARAMETER.match(parameter) for parameter in parameters if parameter.strip()):
         raise PushSyntaxError("mime: invalid media parameter")
     return media_type
