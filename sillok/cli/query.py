@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 from sillok.cli import config, times
 from sillok.cli.command import Command
 from sillok.cli.exits import Exit
-from sillok.errors import BadRequest
+from sillok.errors import BadRequest, RemoteFailed
 
 if TYPE_CHECKING:
     from sillok.cli.lines import LinePrinter
-    from sillok.client.loki import QueryClient
+    from sillok.client.loki import QueryClient, TailFrame
 
 DEFAULT_LIMIT = 100
-DEFAULT_BATCH = 1000  # logcli's
+DEFAULT_BATCH = 5000  # what a Loki gives at once unless told otherwise
 TAIL_LIMIT = 100  # lines from before the tail began
+RESUMED_TAIL_LIMIT = 5000  # lines that came in while the connection was lost
+RECONNECT_S = 1.0
 MAX_STEPS = 250  # points of a metric query without --step
 
 
@@ -104,18 +106,34 @@ def _note(count: int, limit: int | None, args: argparse.Namespace) -> None:
 
 
 def _tail(args: argparse.Namespace, client: QueryClient, printer: LinePrinter) -> int:
+    """Follow until Ctrl-C; a connection that is lost is made again, from the newest line that was seen."""
     now_ns = time.time_ns()
     if args.end:
         raise BadRequest("a tail has no end: leave --to out")
     start_ns = times.time_range(args, now_ns)[0] if args.start or args.since else now_ns
     limit = TAIL_LIMIT if args.limit is None else args.limit
-    for frame in client.tail(args.query, start_ns=start_ns, limit=limit, delay_for_s=args.delay_for):
-        for entry in frame.entries:
-            printer.show(entry)
-        printer.flush()
-        if frame.dropped and not args.quiet:
-            print(f"sillok: {frame.dropped:,} lines came too fast and were left out", file=sys.stderr)
-    return Exit.OK
+    is_open = False
+    while True:
+        try:
+            for frame in client.tail(args.query, start_ns=start_ns, limit=limit, delay_for_s=args.delay_for):
+                is_open = True
+                limit = RESUMED_TAIL_LIMIT
+                _show_frame(frame, printer, quiet=args.quiet)
+                start_ns = max(start_ns, *(entry.time_ns + 1 for entry in frame.entries), 0)
+        except RemoteFailed as error:
+            if not is_open or not error.is_worth_a_retry:
+                raise
+            if not args.quiet:
+                print(f"sillok: {error}; trying again", file=sys.stderr)
+            time.sleep(RECONNECT_S)
+
+
+def _show_frame(frame: TailFrame, printer: LinePrinter, *, quiet: bool) -> None:
+    for entry in frame.entries:
+        printer.show(entry)
+    printer.flush()
+    if frame.dropped and not quiet:
+        print(f"sillok: {frame.dropped:,} lines came too fast and were left out", file=sys.stderr)
 
 
 def _evaluate(args: argparse.Namespace, client: QueryClient, printer: LinePrinter) -> int:

@@ -35,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
     from sillok.cli.server import serve
     from sillok.http import listener
 
+    if loaded.files:
+        _log.info("configuration: %s", ", ".join(loaded.files))
     for warning in loaded.warnings:
         _log.warning("%s", warning)
     binds = binds_of(loaded.settings)

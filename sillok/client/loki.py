@@ -197,7 +197,7 @@ class QueryClient(_Client):
         return sorted(label_set(labels) for labels in found)
 
     def tail(self, query: str, *, start_ns: int, limit: int, delay_for_s: int = 0) -> Iterator[TailFrame]:
-        """What matches from now on, until the caller stops iterating.
+        """What matches from now on, until the caller stops iterating. The first frame is empty: the tail is open.
 
         Raises:
             RemoteFailed: the server cannot be reached, refused, or ended the tail.
@@ -217,6 +217,7 @@ class QueryClient(_Client):
                 max_size=MAX_TAIL_FRAME_BYTES,
                 proxy=None,
             ) as socket:
+                yield TailFrame((), 0)
                 for message in socket:
                     yield _tail_frame(message)
         except InvalidStatus as error:
@@ -225,7 +226,9 @@ class QueryClient(_Client):
         except ConnectionClosed as error:
             reason = error.rcvd.reason if error.rcvd else ""
             raise RemoteFailed(f"{self._access.base} ended the tail{': ' if reason else ''}{reason}") from error
-        except (OSError, WebSocketException) as error:
+        except WebSocketException as error:
+            raise RemoteFailed(f"{self._access.base} answered, but not as Loki does: {error}", status=400) from error
+        except OSError as error:
             raise RemoteFailed(_unreachable(self._access, str(error))) from error
 
     def _socket_headers(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sillok.client.loki import LogEntry, QueryClient
 from sillok.errors import RemoteFailed
 
-DEFAULT_PAGE = 1000  # logcli's `--batch`
+DEFAULT_PAGE = 5000  # what a Loki gives at once unless told otherwise (`max_entries_limit_per_query`)
 
 
 def entries(

@@ -116,6 +116,36 @@ def test_a_tail_follows_until_ctrl_c(server: Server, tmp_path: Path) -> None:
         assert tail.output().splitlines() == ["before", "live one", "live two"]
 
 
+def test_a_tail_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
+    """T-03, T-11."""
+    server = Server(tmp_path / "data")
+    try:
+        server.wait_ready()
+        url = ("--addr", server.url)
+        command = [SILLOK, "query", '{job="stdin"}', "--tail", "-o", "raw", "--since", "1h", *url]
+        with Process(command, log=tmp_path / "tail.log") as tail:
+            sillok("push", *url, input="before\n")
+            tail.wait_for(lambda: "before" in tail.output(), timeout_s=10, what="the first line")
+            server.stop()
+            tail.wait_for(lambda: "trying again" in tail.output(), timeout_s=10, what="the note")
+            server = Server(tmp_path / "data", port=server.port)
+            server.wait_ready()
+            sillok("push", *url, input="after\n")
+            tail.wait_for(lambda: "after" in tail.output(), timeout_s=20, what="the line after the restart")
+            assert [line for line in tail.output().splitlines() if not line.startswith("sillok:")] == [
+                "before",
+                "after",
+            ]
+    finally:
+        server.kill()
+
+
+def test_a_tail_of_a_server_that_is_not_there_does_not_wait_for_one() -> None:
+    done = sillok("query", "{}", "--tail", "--addr", f"http://127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    assert "sillok up" in done.stderr
+
+
 def test_lines_of_a_slow_source_are_pushed_as_they_come(server: Server) -> None:
     command = [SILLOK, "push", "-l", "service=slow", "--addr", server.url, "-q"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as pushing:

@@ -187,6 +187,7 @@ def test_a_tail_gives_frames_until_the_server_ends_it() -> None:
     frame = json.dumps({"streams": [{"stream": {"a": "1"}, "values": [["6", "x"]]}], "dropped_entries": [{}, {}]})
     with tail_server(frame) as url, QueryClient(Access(url)) as client:
         frames = client.tail('{a="1"}', start_ns=5, limit=10)
+        assert next(frames).entries == ()
         first = next(frames)
         assert (first.entries, first.dropped) == ((LogEntry(6, "x", (("a", "1"),)),), 2)
         with pytest.raises(RemoteFailed, match="ended the tail: the end"):
