@@ -40,7 +40,8 @@ def scalar_from_text(text: str, place: Place) -> Node:
 
 def list_from_text(text: str, place: Place) -> Node:
     """`[a, b]` or, shorter, `a,b`."""
-    if text.lstrip().startswith("["):
+    # Both ends: `[::1]:3100` is an address.
+    if text.lstrip().startswith("[") and text.rstrip().endswith("]"):
         return read_value(text, place)
     return Items(tuple(Scalar(part.strip(), place) for part in text.split(",") if part.strip()), place)
 
