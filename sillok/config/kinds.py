@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from sillok.config.document import Items, Node, Place, Scalar, describe, read_value
 from sillok.config.document import Mapping as MappingNode
+from sillok.text import duration
 
 
 class Unfit(Exception):
@@ -109,47 +110,38 @@ def whole(*, at_least: int = 0, at_most: int = 2**63 - 1) -> Kind:
     return Kind("number", parse, str, scalar_from_text)
 
 
-_DURATION_UNITS_NS = {
-    "ns": 1,
-    "us": 1_000,
-    "µs": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60 * 1_000_000_000,
-    "h": 3_600 * 1_000_000_000,
-    "d": 86_400 * 1_000_000_000,
-    "w": 7 * 86_400 * 1_000_000_000,
-    "y": 365 * 86_400 * 1_000_000_000,
-}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d|w|y)")
-MAX_DURATION_NS = 2**63 - 1
+_SHOWN_UNITS = (
+    ("h", 3_600_000_000_000),
+    ("m", 60_000_000_000),
+    ("s", 1_000_000_000),
+    ("ms", 1_000_000),
+    ("us", 1_000),
+    ("ns", 1),
+)
 
 
 def parse_duration_ns(text: str) -> int:
-    """`336h`, `1h30m`, `14d`, `0`: Go's and Prometheus' units, in nanoseconds.
+    """`336h`, `1h30m`, `14d`, `0`: Prometheus' and Go's forms, in nanoseconds.
 
     Raises:
         Unfit: it is not a duration.
     """
-    if text == "0":
-        return 0
-    parts = list(_DURATION_PART.finditer(text))
-    if not parts or "".join(part.group(0) for part in parts) != text:
-        raise Unfit(f"expected a duration such as 30s, 15m, 336h or 14d, found `{text}`")
-    # Fractions, because 64 bits of nanoseconds are more than a float holds.
-    total_ns = round(sum(Fraction(part.group(1)) * _DURATION_UNITS_NS[part.group(2)] for part in parts))
-    if total_ns > MAX_DURATION_NS:
-        raise Unfit(f"`{text}` is longer than 292 years")
-    return total_ns
+    try:
+        duration_ns = duration.parse(text)
+    except duration.DurationError:
+        raise Unfit(f"expected a duration such as 30s, 15m, 336h or 14d, found `{text}`") from None
+    if duration_ns < 0:
+        raise Unfit(f"expected a duration from 0 up, found `{text}`")
+    return duration_ns
 
 
 def show_duration(duration_ns: int) -> str:
-    """The shortest usual way to write it: hours up to what people write in hours, no days."""
+    """Without zeros, and in hours however many: `336h`, `1m30s`. Exact."""
     if duration_ns == 0:
         return "0s"
     written = ""
-    for unit in ("h", "m", "s", "ms", "us", "ns"):
-        count, duration_ns = divmod(duration_ns, _DURATION_UNITS_NS[unit])
+    for unit, unit_ns in _SHOWN_UNITS:
+        count, duration_ns = divmod(duration_ns, unit_ns)
         written += f"{count}{unit}" if count else ""
     return written
 
@@ -167,7 +159,7 @@ _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
 
 
 def _parse_bytes(node: Node) -> int:
-    # 1 KB is 1024 bytes, as in Loki's own configuration (c2h5oh/datasize).
+    # 1 KB is 1024 bytes, as in Loki's own configuration (c2h5oh/datasize). LogQL's sizes (`text.bytesize`) differ.
     text = _filled(node, "a size such as 256KB or 1GB")
     found = _BYTES.fullmatch(text)
     if not found:

@@ -207,7 +207,7 @@ def test_durations_of_go_and_prometheus_are_known(text: str, duration_ns: int) -
     assert parse_duration_ns(text) == duration_ns
 
 
-@pytest.mark.parametrize("text", ["", "h", "1", "1 h", "-1h", "1hour", "1h 30m", "9999999y"])
+@pytest.mark.parametrize("text", ["", "h", "1", "1 h", "-1h", "1hour", "1h 30m", "9999999y", "1.5d"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(Unfit):
         parse_duration_ns(text)
