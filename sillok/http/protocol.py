@@ -120,6 +120,8 @@ class Exchange(RequestResponseCycle):
             await app(self.scope, self.receive, self.send)
         except Exception:
             _log.exception("a bug ended a request")
+            if not self.response_started:
+                await self.send_500_response()
         finally:
             self.on_response = lambda: None
             if not self.response_complete and not self.disconnected:
@@ -189,14 +191,13 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            if self._should_upgrade():
+            if not self._refuse_large_head() and self._should_upgrade():
                 self._census.works(self)
                 self.handle_websocket_upgrade()
         except httptools.HttpParserError:
             self._refuse(400, "invalid HTTP request")
         else:
-            if max(self._loose_bytes, self._head_bytes) > self._limits.max_header_bytes:
-                self._refuse(431, f"request header too large: limit {self._limits.max_header_bytes} bytes")
+            self._refuse_large_head()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -331,6 +332,13 @@ class Connection(HttpToolsProtocol):
         if self.cycle.must_close:
             self.transport.close()
         return self.cycle.must_close
+
+    def _refuse_large_head(self) -> bool:
+        limit = self._limits.max_header_bytes
+        is_large = max(self._loose_bytes, self._head_bytes) > limit
+        if is_large:
+            self._refuse(431, f"request header too large: limit {limit} bytes")
+        return is_large
 
     def _refuse(self, status: int, text: str) -> None:
         """Answer without the application, and end the connection."""

@@ -98,7 +98,7 @@ async def serving(
 
 
 class Echo:
-    """`/` says hello, `/size` counts the body, `/big` answers with a lot, `/slow` waits, `/ws` greets and waits."""
+    """`/` greets, `/size` counts the body, `/big` says a lot, `/slow` waits, `/bug` fails; `/ws` greets and waits."""
 
     def __init__(self) -> None:
         self.started = asyncio.Event()
@@ -118,6 +118,8 @@ class Echo:
                 self.started.set()
                 await self.release.wait()
                 text = "at last"
+            case "/bug":
+                raise ZeroDivisionError("a bug")
             case "/big":
                 text = "x" * 50_000_000
             case _:

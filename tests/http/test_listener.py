@@ -56,6 +56,14 @@ async def test_a_connection_serves_many_requests_also_pipelined() -> None:
     assert answers == [(200, b"hello")] * 4
 
 
+async def test_a_bug_of_the_application_is_a_500_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as one, httpx.AsyncClient(base_url=one.url) as client:
+        answer = await client.get("/bug")
+
+    assert (answer.status_code, answer.text) == (500, "Internal Server Error")
+    assert "ZeroDivisionError: a bug" in caplog.text
+
+
 async def test_pipelining_has_a_bound() -> None:
     async with serving(limits=HttpLimits(stop_timeout_s=0.1)) as one:
         raw = await one.connect()
@@ -88,8 +96,9 @@ async def test_a_client_that_asks_first_is_told_to_go_on() -> None:
         b"GET / HTTP/1.1\r\n" + b"X: abcdefgh\r\n" * 2000 + b"\r\n",
         b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"a" * 2_000_000,  # and no end
+        b"GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
     ],
-    ids=["one long header", "many headers", "a long address", "a header without end"],
+    ids=["one long header", "many headers", "a long address", "a header without end", "a WebSocket's"],
 )
 async def test_a_head_over_the_limit_is_refused(head: bytes) -> None:
     async with serving(limits=HttpLimits(max_header_bytes=16_384)) as one:
