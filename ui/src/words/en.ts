@@ -51,6 +51,7 @@ export const en = {
   perSecond: '{n}/s',
   quietFor: 'quiet for {time}',
   newLines: ['{n} new line', '{n} new lines'],
+  liveEmpty: 'New lines appear here as they arrive.',
   droppedHere: ['{n} older line left the screen', '{n} older lines left the screen'],
   droppedThere: ['{n} line skipped by the server', '{n} lines skipped by the server'],
 

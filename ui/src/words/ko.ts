@@ -49,6 +49,7 @@ export const ko: Words = {
   perSecond: '초당 {n}',
   quietFor: '{time}째 조용함',
   newLines: ['새 로그 {n}줄', '새 로그 {n}줄'],
+  liveEmpty: '새 로그가 들어오면 여기에 나타납니다.',
   droppedHere: ['오래된 {n}줄은 화면에서 지움', '오래된 {n}줄은 화면에서 지움'],
   droppedThere: ['서버가 {n}줄을 건너뜀', '서버가 {n}줄을 건너뜀'],
 
