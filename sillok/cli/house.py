@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,12 +55,11 @@ class House:
         self._unready = "Sillok is stopping"
         if self._retention is not None:
             self._retention.cancel()
-        if self._ingest is not None:
-            await self._ingest.close()
-        if self._query is not None:
-            await self._query.close()
+        for part in (self._ingest, self._query):
+            if part is not None:
+                await _closed(part.close())
         if self._engine is not None:
-            await asyncio.to_thread(self._engine.close)
+            await _closed(asyncio.to_thread(self._engine.close))
 
     def _build(self) -> ASGIApp:
         from sillok.ingest.service import Ingest
@@ -88,6 +87,14 @@ class House:
             config_text=lambda: effective_text.render(self.effective),
             ready=lambda: self._unready,
         )
+
+
+async def _closed(closing: Coroutine[None, None, None]) -> None:
+    """What cannot be closed must not keep the rest from being closed."""
+    try:
+        await closing
+    except Exception:
+        _log.exception("while stopping")
 
 
 def open_engine(settings: Settings) -> Engine:

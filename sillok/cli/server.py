@@ -16,11 +16,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sillok.cli.exits import Exit
 from sillok.cli.house import House, tls_of
 from sillok.config.sillok import show_address
-from sillok.errors import ConfigError, SillokError, StoreUnavailable
+from sillok.errors import ConfigError, SillokError
 from sillok.http.listener import Listener
 from sillok.http.settings import Bind
 
 STOP_S = 4.6  # of the five seconds promised; acknowledged lines are on disk, whatever is still open then
+SAME_WISH_S = 1.0  # wrappers pass on the Ctrl-C that the terminal sent to everybody already
 RETRY_STARTING_S = 1
 
 _log = logging.getLogger("sillok.serve")
@@ -30,7 +31,7 @@ async def serve(house: House, binds: Sequence[Bind]) -> Exit:
     """Serve until a signal asks to stop.
 
     Raises:
-        ConfigError, StoreUnavailable: it could not be started.
+        SillokError: it could not be started.
     """
     stop = asyncio.Event()
     _stop_on_signals(stop)
@@ -98,10 +99,15 @@ async def _say_starting(send: Send) -> None:
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
+    asked_s: float | None = None
 
     def on_signal(number: signal.Signals) -> None:
-        if stop.is_set():
-            os._exit(128 + number)  # Asked twice: whoever asks is in a hurry.
+        nonlocal asked_s
+        if asked_s is not None:
+            if loop.time() - asked_s > SAME_WISH_S:
+                os._exit(128 + number)  # Asked twice: whoever asks is in a hurry.
+            return
+        asked_s = loop.time()
         _log.info("%s: stopping", number.name)
         stop.set()
         bound = threading.Timer(STOP_S, _stop_now)
@@ -124,10 +130,10 @@ def _port_taken(error: ConfigError) -> SillokError:
     if not isinstance(reason, OSError):
         return error
     if reason.errno == errno.EADDRINUSE:
-        return StoreUnavailable(
+        return SillokError(
             f"{error}: another program listens there, perhaps another Sillok or Loki. "
             "Stop it, or choose another address, for example --listen 127.0.0.1:3101"
         )
     if reason.errno == errno.EACCES:
-        return StoreUnavailable(f"{error}: ports below 1024 need root; choose another with --listen")
+        return SillokError(f"{error}: ports below 1024 need root; choose another with --listen")
     return error

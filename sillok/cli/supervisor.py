@@ -26,7 +26,7 @@ from sillok.cli.exits import Exit
 from sillok.cli.process import PARENT_VARIABLE
 from sillok.cli.terminal import BOLD, Progress, has_colour, paint
 from sillok.config.sillok import Settings, parse_address, show_address
-from sillok.errors import ConfigError, StoreUnavailable
+from sillok.errors import ConfigError, SillokError
 
 PUSH_PATH = "/loki/api/v1/push"
 LOG_FOLDER = "log"
@@ -35,7 +35,8 @@ TOKEN_FILE = "server-token"  # noqa: S105 - a file's name
 MAX_LOG_BYTES = 16 * 1024 * 1024  # of each log file; one older file is kept beside it
 LAST_LINES = 15  # of a child's log, shown when it ended by itself
 LOOK_S = 0.2
-READY_S = 60.0
+READY_S = 300.0
+SAME_WISH_S = 1.0  # wrappers pass on the Ctrl-C that the terminal sent to everybody already
 READY_TIMEOUT_S = 1.0
 # All within the five seconds promised.
 AGENT_STOP_S = 2.0
@@ -50,7 +51,7 @@ def supervise(args: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: the configuration is wrong; nothing was started.
-        StoreUnavailable: the server did not start, or one of the two ended by itself.
+        SillokError: the server did not start, or one of the two ended by itself.
     """
     loaded = config.load(args)
     if loaded.settings.agent.loki_url:
@@ -142,6 +143,7 @@ class _StopSignals:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._asked_s = 0.0
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask)
 
@@ -153,9 +155,11 @@ class _StopSignals:
         return self._event.wait(timeout_s)
 
     def _ask(self, number: int, _frame: object) -> None:
-        if self._event.is_set():
+        if not self._event.is_set():
+            self._asked_s = time.monotonic()
+            self._event.set()
+        elif time.monotonic() - self._asked_s > SAME_WISH_S:
             os._exit(128 + number)
-        self._event.set()
 
 
 class _Child:
@@ -186,7 +190,7 @@ class _Child:
         """Raise when it ended by itself."""
         if self.has_ended:
             self._pump.join(1.0)
-            raise StoreUnavailable(
+            raise SillokError(
                 f"the {self.name} ended by itself ({self._process.returncode}); {self.log} says:\n{self._last()}"
             )
 
@@ -240,7 +244,7 @@ def _await_ready(server: _Child, plan: _Plan, stop: _StopSignals) -> None:
         if stop.wait(LOOK_S):
             break
         if time.monotonic() > deadline_s:
-            raise StoreUnavailable(f"the server did not get ready within {READY_S:.0f} s; {server.log} says more")
+            raise SillokError(f"the server did not get ready within {READY_S:.0f} s; {server.log} says more")
         progress.show("starting …")
     progress.clear()
 
