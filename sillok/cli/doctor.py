@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(file: str | None, args: argparse.Namespace) -> Exit:
-    from sillok.cli.house import binds_of, check_exposure, server_settings
+    from sillok.cli.house import binds_of, check_exposure, check_selectors, server_settings
     from sillok.config import effective
 
     asked = argparse.Namespace(
@@ -45,6 +45,7 @@ def _check(file: str | None, args: argparse.Namespace) -> Exit:
         else:
             asked.config = file
         loaded = config.load(asked)
+        check_selectors(loaded.effective)
         settings = server_settings(loaded.settings)
         warnings = [*loaded.warnings, *check_exposure(binds_of(loaded.settings), settings)]
     except ConfigError as error:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sillok.cli.config import read_text
 from sillok.config import effective as effective_text
 from sillok.config.sillok import CredentialEntry, Effective, Settings, credentials_in, parse_address
+from sillok.errors import BadRequest, ConfigError
 from sillok.http.settings import Bind, Credential, HttpLimits, Role, ServerSettings, TlsFiles
+from sillok.model.limits import Limits
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -76,10 +78,9 @@ class House:
         Tables(engine, store).migrate()
         streams = StreamIndex(engine)
         streams.load()
-        self._ingest = Ingest(writer=Writer(engine), streams=streams, limits=configured.limits_of)
-        self._query = QueryService(
-            engine=engine, streams=streams, limits=configured.limits_of, listen=self._ingest.listen
-        )
+        limits = limits_by_tenant(configured)
+        self._ingest = Ingest(writer=Writer(engine), streams=streams, limits=limits)
+        self._query = QueryService(engine=engine, streams=streams, limits=limits, listen=self._ingest.listen)
         return build_app(
             ingest=self._ingest,
             query=self._query,
@@ -112,6 +113,30 @@ def open_engine(settings: Settings) -> Engine:
         max_result_bytes=store.max_result_bytes,
         threads=store.threads,
     )
+
+
+def limits_by_tenant(settings: Settings) -> Callable[[str], Limits]:
+    """The limits of a tenant, worked out once."""
+    own = {override.tenant: settings.limits_of(override.tenant) for override in settings.overrides}
+    return lambda tenant: own.get(tenant, settings.limits)
+
+
+def check_selectors(effective: Effective) -> None:
+    """Retention by stream deletes: a selector that cannot be read must not wait for the first run to be found.
+
+    Raises:
+        ConfigError: one of them is no selector.
+    """
+    settings = effective.settings
+    every = [settings.limits, *(settings.limits_of(override.tenant) for override in settings.overrides)]
+    for stream in (stream for limits in every for stream in limits.retention_stream):
+        from sillok.logql.parser import parse_selector
+
+        try:
+            parse_selector(stream.selector)
+        except BadRequest as error:
+            place = effective.places.get("limits.retention_stream") or effective.places.get("overrides", "")
+            raise ConfigError(f"{place}: `retention_stream`: `{stream.selector}` is no selector: {error}") from None
 
 
 def binds_of(settings: Settings) -> tuple[Bind, ...]:

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
     log.set_up(loaded.settings.log.level)
     process.die_with_parent()
-    from sillok.cli.house import House, binds_of, check_exposure, server_settings
+    from sillok.cli.house import House, binds_of, check_exposure, check_selectors, server_settings
     from sillok.cli.server import serve
     from sillok.http import listener
 
@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
         _log.info("configuration: %s", ", ".join(loaded.files))
     for warning in loaded.warnings:
         _log.warning("%s", warning)
+    check_selectors(loaded.effective)
     binds = binds_of(loaded.settings)
     settings = server_settings(loaded.settings, collector_token_hash=args.collector_token_hash)
     for warning in check_exposure(binds, settings):

@@ -56,3 +56,10 @@ def test_a_credentials_file_is_looked_into(tmp_path: Path, capsys: pytest.Captur
     file.write_text(f"auth: {{credentials_file: {credentials}}}\n")
     assert main(["doctor", "config", str(file)]) == 2
     assert f"{credentials}:1: `credentials`: credential `a` needs either" in capsys.readouterr().err
+
+
+def test_a_retention_for_no_selector_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "sillok.yaml"
+    file.write_text("limits:\n  retention_stream:\n    - {selector: 'level=debug', period: 24h}\n")
+    assert main(["doctor", "config", str(file)]) == 2
+    assert f"{file}:3: `retention_stream`: `level=debug` is no selector" in capsys.readouterr().err
