@@ -95,6 +95,30 @@ class GzipBytes:
 UNREADABLE = (OSError, EOFError, zlib.error)  # gzip.BadGzipFile is an OSError
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A file that needs no reading. Inodes are reused, so its size, time and edges are kept as well."""
+
+    size: int
+    mtime_ns: int
+    edges: str
+
+    @classmethod
+    def of(cls, path: str, status: os.stat_result) -> Mark:
+        data = PlainBytes(path)
+        try:
+            tail_bytes = min(TAIL_BYTES, status.st_size)
+            edges = data.read(0, HEAD_BYTES) + data.read(status.st_size - tail_bytes, tail_bytes)
+        finally:
+            data.close()
+        return cls(status.st_size, status.st_mtime_ns, _digest(edges, len(edges)))
+
+    def fits(self, path: str, status: os.stat_result) -> bool:
+        if status.st_size != self.size:
+            return False
+        return status.st_mtime_ns == self.mtime_ns or Mark.of(path, status).edges == self.edges
+
+
 @dataclass(slots=True)
 class Epoch:
     """How far one row of bytes was read. `extra` belongs to the format (docker's open fragments)."""
@@ -161,13 +185,15 @@ class Epoch:
             return False
         return not tail_bytes or _digest(data.read(self.offset - tail_bytes, tail_bytes), tail_bytes) == tail
 
-    def remember(self, read: Callable[[int, int], bytes]) -> None:
-        """Note what the bytes before `offset` look like, after it moved."""
+    def remember(self, read: Callable[[int, int], bytes]) -> bytes:
+        """Note what the bytes before `offset` look like, after it moved; the last of them."""
         if self.head[0] < HEAD_BYTES:
             head = read(0, min(HEAD_BYTES, self.offset))
             self.head = (len(head), _digest(head, len(head)))
         tail_bytes = min(TAIL_BYTES, self.offset)
-        self.tail = (tail_bytes, _digest(read(self.offset - tail_bytes, tail_bytes), tail_bytes))
+        tail = read(self.offset - tail_bytes, tail_bytes)
+        self.tail = (tail_bytes, _digest(tail, tail_bytes))
+        return tail
 
 
 def _digest(data: bytes, size: int) -> str:

@@ -17,12 +17,12 @@ import os
 import stat
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from sillok.agent.batch import Batch
 from sillok.agent.notices import Notices
-from sillok.agent.sources.epochs import UNREADABLE, Bytes, Epoch, GzipBytes, PlainBytes
+from sillok.agent.sources.epochs import HEAD_BYTES, TAIL_BYTES, UNREADABLE, Bytes, Epoch, GzipBytes, Mark, PlainBytes
 from sillok.agent.sources.formats import MAX_LINE_BYTES, Format
 from sillok.agent.sources.rotation import is_compressed, is_rotation
 
@@ -36,8 +36,6 @@ IDLE_CLOSE_S = 300.0
 RETRY_S = 5.0
 KEPT_EPOCHS = 8  # Rotations of one path that a compressed copy may still turn out to be.
 SIBLINGS = "siblings:"  # Position ids: epochs have their own id, a path's known rotations this and the path.
-
-_TAIL_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ class FollowedFile:
     current: _Reading | None = None
     _older: list[_Reading] = field(default_factory=list)
     _epochs: list[Epoch] = field(default_factory=list)
-    _known: dict[int, int] = field(default_factory=dict)  # inode → size of a rotation that needs no reading
+    _known: dict[int, Mark] = field(default_factory=dict)  # by inode: rotations that need no reading
     _unsettled: dict[int, float] = field(default_factory=dict)
     _is_first_sight: bool = True
     _retry_at: float = 0.0
@@ -173,20 +171,20 @@ class FollowedFile:
 
     def meet(self, path: str, status: os.stat_result) -> None:
         """A file that may be an older one of this path: decide whether anything in it is unread."""
-        inode, size = status.st_ino, status.st_size
-        if self._known.get(inode) == size or (self.current is not None and inode == self.current.epoch.inode):
+        inode = status.st_ino
+        if not status.st_size or (self.current is not None and inode == self.current.epoch.inode):
             return
         for reading in self._older:
             if reading.epoch.inode == inode or reading.where == path:
                 reading.where = path
                 return
-        if self._is_first_sight and not self._epochs_of(inode) and not self.reads_rotations(path):
-            self._know(inode, size)
-            return
-        if not self._is_settled(path, status):
-            return
         try:
-            self._meet(path, status)
+            if self._knows(path, status):
+                return
+            if self._is_first_sight and not self._epochs_of(inode) and not self.reads_rotations(path):
+                self._know(path, status)
+            elif self._is_settled(path, status):
+                self._meet(path, status)
         except UNREADABLE as error:
             # A compressed file that is still being written, or not readable at all: the next scan tries again.
             self.around.notices.state(f"unreadable:{path}", f"{path} cannot be read: {_reason(error)}", repeats=False)
@@ -218,7 +216,7 @@ class FollowedFile:
         positions = self.around.positions()
         kept = positions.get(SIBLINGS + self.path)
         if kept is not None:
-            self._known = dict(kept["known"])
+            self._known = {inode: Mark(*mark) for inode, *mark in kept["known"]}
             for identity in kept["epochs"]:
                 if identity in positions:
                     self._epochs.append(Epoch.from_json(identity, positions[identity]))
@@ -247,7 +245,7 @@ class FollowedFile:
             self._put_aside(current)
             self._begin(status, now)
             return True
-        if status.st_size < current.epoch.offset and not is_compressed(self.path):
+        if self._is_overwritten(current, status):
             self._lose(current)
             self._begin(status, now)
             return True
@@ -255,6 +253,15 @@ class FollowedFile:
         if current.data is not None and not current.has_more and now - current.grew_at > IDLE_CLOSE_S:
             _close(current)
         return False
+
+    def _is_overwritten(self, reading: _Reading, status: os.stat_result) -> bool:
+        if is_compressed(self.path) or status.st_size > reading.epoch.offset:
+            return False  # If it grew, reading it tells.
+        if status.st_size < reading.epoch.offset:
+            return True
+        if status.st_mtime_ns == reading.changed_ns or reading.data is None:
+            return False
+        return not reading.epoch.recognises(reading.data)
 
     def _path_is_gone(self, now: float) -> bool:
         if self.absent_since is None:
@@ -266,19 +273,25 @@ class FollowedFile:
 
     def _put_aside(self, reading: _Reading) -> None:
         self.current = None
-        if reading.data is None and not reading.is_done:
+        if reading.data is None or reading.is_done:
             # Idle and closed: it had nothing unread when last seen. If it did grow, a scan finds it by its inode.
             return
-        if not reading.is_done:
-            reading.grew_at = self.around.monotonic()
-            reading.held_size = -1
-            self._older.append(reading)
+        if self._is_overwritten(reading, reading.data.status()):
+            _close(reading)  # Truncated before it was renamed: a scan finds what it is now.
+            self._doubt_copies(reading)
+            return
+        reading.grew_at = self.around.monotonic()
+        reading.held_size = -1
+        self._older.append(reading)
 
     def _lose(self, reading: _Reading) -> None:
         """Truncated or overwritten. What was unread may still stand in a copy."""
         _close(reading)
         self.current = None
-        for inode in [inode for inode, size in self._known.items() if size > reading.epoch.offset]:
+        self._doubt_copies(reading)
+
+    def _doubt_copies(self, reading: _Reading) -> None:
+        for inode in [inode for inode, mark in self._known.items() if mark.size > reading.epoch.offset]:
             del self._known[inode]
 
     def _begin(self, status: os.stat_result, now: float) -> None:
@@ -325,7 +338,7 @@ class FollowedFile:
     def _resume(self, reading: _Reading) -> None:
         data, epoch = reading.data, reading.epoch
         assert data is not None
-        tail_bytes = min(_TAIL_BYTES, epoch.offset)
+        tail_bytes = min(TAIL_BYTES, epoch.offset)
         reading.tail = data.read(epoch.offset - tail_bytes, tail_bytes)
 
     def _meet(self, path: str, status: os.stat_result) -> None:
@@ -341,12 +354,14 @@ class FollowedFile:
             followed = {id(reading.epoch) for reading in self._readings()}
             if epoch is not None and id(epoch) in followed:
                 if self.current is not None and epoch is self.current.epoch:
-                    self._know(inode, size)  # A copy of what is being read; `_lose` looks at it again.
+                    self._know(path, status)  # A copy of what is being read; `_lose` looks at it again.
                 return
             if epoch is not None and epoch.offset == plain_size:
-                self._know(inode, size)
+                self._know(path, status)
                 return
             if epoch is None:
+                if any(_begins_alike(data, reading) for reading in self._readings()):
+                    return  # Perhaps a copy of what is about to be read: the next scan knows.
                 epoch = self._new_epoch(status)
             reading = _Reading(epoch, path, data, size=size, grew_at=self.around.monotonic())
             epoch.device, epoch.inode, epoch.is_finished = status.st_dev, inode, False
@@ -372,8 +387,12 @@ class FollowedFile:
             return True
         return False
 
-    def _know(self, inode: int, size: int) -> None:
-        self._known[inode] = size
+    def _knows(self, path: str, status: os.stat_result) -> bool:
+        mark = self._known.get(status.st_ino)
+        return mark is not None and mark.fits(path, status)
+
+    def _know(self, path: str, status: os.stat_result) -> None:
+        self._known[status.st_ino] = Mark.of(path, status)
         self._moved.add(SIBLINGS)
 
     # Looking and reading.
@@ -383,6 +402,8 @@ class FollowedFile:
             if status.st_mtime_ns != reading.changed_ns:
                 reading.changed_ns, reading.size, reading.grew_at = status.st_mtime_ns, reading.epoch.offset + 1, now
             return
+        if status.st_mtime_ns != reading.changed_ns:
+            reading.changed_ns, reading.held_size = status.st_mtime_ns, -1
         if status.st_size != reading.size:
             reading.size, reading.grew_at = status.st_size, now
 
@@ -395,44 +416,44 @@ class FollowedFile:
             pass
 
     def _read(self, reading: _Reading, batch: Batch, budget: int) -> None:
-        epoch = reading.epoch
+        size = max(min(budget, READ_BYTES), LEAST_READ_BYTES)
         try:
-            if reading.data is None:
-                reading.data = _open(reading.where)
-                if not epoch.recognises(reading.data, size=None if is_compressed(reading.where) else reading.size):
-                    self._abandon(reading)
-                    return
-                self._resume(reading)
-            size = max(min(budget, READ_BYTES), LEAST_READ_BYTES)
-            before = len(reading.tail)
-            block = reading.data.read(epoch.offset - before, before + size)
-            if len(block) == before + size and size < READ_BYTES and b"\n" not in block[before:]:
+            block = self._block(reading, size)
+            if block is not None and len(block) == size < READ_BYTES and b"\n" not in block:
                 size = READ_BYTES
-                block = reading.data.read(epoch.offset - before, before + size)
+                block = self._block(reading, size)
+            if block is None:
+                self._abandon(reading)
+                return
+            self._advance(reading, block, batch, is_at_end=len(block) < size)
         except UNREADABLE as error:
             self._deny(error, self.around.monotonic(), reading)
-            return
-        if block[:before] != reading.tail:
-            self._abandon(reading)
-            return
-        is_at_end = len(block) < before + size
-        start = epoch.offset
-        if not epoch.is_text and not self._is_text(reading, block[before:]):
-            return
-        taken = self._take(reading, block[before + epoch.offset - start :], batch)
-        if taken:
-            epoch.offset += taken
-            if taken >= _TAIL_BYTES:
-                end = before + epoch.offset - start
-                reading.tail = block[end - _TAIL_BYTES : end]
-            else:
-                tail_bytes = min(_TAIL_BYTES, epoch.offset)
-                reading.tail = reading.data.read(epoch.offset - tail_bytes, tail_bytes)
-            epoch.remember(reading.data.read)
+
+    def _block(self, reading: _Reading, size: int) -> bytes | None:
+        """The next bytes; None when what stands before them is not what was read."""
+        epoch = reading.epoch
+        if reading.data is None:
+            reading.data = _open(reading.where)
+            if not epoch.recognises(reading.data, size=None if is_compressed(reading.where) else reading.size):
+                return None
+            self._resume(reading)
+        before = len(reading.tail)
+        block = reading.data.read(epoch.offset - before, before + size)
+        return block[before:] if block[:before] == reading.tail else None
+
+    def _advance(self, reading: _Reading, block: bytes, batch: Batch, *, is_at_end: bool) -> None:
+        epoch, start = reading.epoch, reading.epoch.offset
+        if epoch.is_text or self._is_text(reading, block):
+            taken = self._take(epoch, block[epoch.offset - start :], batch)
+            if taken:
+                epoch.offset += taken
+                assert reading.data is not None
+                reading.tail = epoch.remember(reading.data.read)
+        if epoch.offset != start:
             self._moved.add(epoch.id)
         if is_compressed(reading.where):
             reading.size = epoch.offset if is_at_end else epoch.offset + 1
-        elif not taken:
+        elif epoch.offset == start:
             reading.held_size = reading.size
 
     def _is_text(self, reading: _Reading, block: bytes) -> bool:
@@ -444,7 +465,6 @@ class FollowedFile:
             epoch.offset += len(block) - len(bare)
             epoch.offset = reading.data.skip_hole(epoch.offset) if not bare else epoch.offset
             reading.tail = b""
-            self._moved.add(epoch.id)
         if not bare:
             return False
         if b"\0" in bare[:BINARY_PROBE_BYTES] or bare[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -456,9 +476,8 @@ class FollowedFile:
         epoch.is_text = True
         return True
 
-    def _take(self, reading: _Reading, block: bytes, batch: Batch) -> int:
+    def _take(self, epoch: Epoch, block: bytes, batch: Batch) -> int:
         """Hand whole lines to the format; how many bytes that were."""
-        epoch = reading.epoch
         end = block.rfind(b"\n") + 1
         if end == 0:
             return self._take_part(epoch, block, batch) if len(block) > MAX_LINE_BYTES + 1 else 0
@@ -525,9 +544,9 @@ class FollowedFile:
                 epoch.remember(reading.data.read)
             self.format.finish(epoch, batch)
             try:
-                status = reading.data.status()
-                if status.st_nlink:
-                    self._know(status.st_ino, status.st_size)
+                status = os.stat(reading.where)  # noqa: PTH116 - plain text
+                if status.st_ino == epoch.inode:
+                    self._know(reading.where, status)
             except OSError:
                 pass
         _close(reading)
@@ -539,7 +558,9 @@ class FollowedFile:
     def _drop_oldest(self) -> None:
         followed = {id(reading.epoch) for reading in self._readings()}
         idle = [epoch for epoch in self._epochs if id(epoch) not in followed]
-        for epoch in idle[: max(0, len(idle) - KEPT_EPOCHS)]:
+        read = [epoch for epoch in idle if epoch.offset]
+        useless = [epoch for epoch in idle if not epoch.offset]
+        for epoch in [*useless, *read[: max(0, len(read) - KEPT_EPOCHS)]]:
             self._epochs.remove(epoch)
             self._moved.discard(epoch.id)
             self._forgotten.append(epoch.id)
@@ -552,6 +573,7 @@ class FollowedFile:
         else:
             _close(reading)
             reading.is_done = True
+            self._doubt_copies(reading)
 
     def _deny(self, error: Exception, now: float, reading: _Reading | None = None) -> None:
         path = self.path if reading is None else reading.where
@@ -573,7 +595,7 @@ class FollowedFile:
             if epoch.id in self._moved:
                 batch.move(epoch.id, epoch.as_json())
         if SIBLINGS in self._moved:
-            known = sorted(self._known.items())
+            known = [(inode, *astuple(mark)) for inode, mark in sorted(self._known.items())]
             batch.move(SIBLINGS + self.path, {"known": known, "epochs": [epoch.id for epoch in self._epochs]})
         self._moved.clear()
         for identity in self._forgotten:
@@ -589,6 +611,15 @@ def _close(reading: _Reading) -> None:
     if reading.data is not None:
         reading.data.close()
         reading.data = None
+
+
+def _begins_alike(data: Bytes, reading: _Reading) -> bool:
+    """Whether `data` may hold the same as a file that was opened and not read yet."""
+    if reading.epoch.offset or reading.data is None:
+        return False
+    first, second = data.read(0, HEAD_BYTES), reading.data.read(0, HEAD_BYTES)
+    size = min(len(first), len(second))
+    return size > 0 and first[:size] == second[:size]
 
 
 def _part_bytes(line: bytes) -> int:

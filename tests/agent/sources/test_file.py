@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import logging
 import os
 import shutil
@@ -37,7 +38,7 @@ def append(path: Path, *lines: str) -> None:
         file.write("".join(f"{line}\n" for line in lines).encode())
 
 
-def rotate(path: Path, depth: int = 5) -> None:
+def rotate(path: Path, depth: int = 30) -> None:
     """As logrotate does without `copytruncate`: x.log.1 → x.log.2, x.log → x.log.1."""
     for number in range(depth, 0, -1):
         older = path.with_name(f"{path.name}.{number}")
@@ -47,7 +48,7 @@ def rotate(path: Path, depth: int = 5) -> None:
 
 
 def copytruncate(path: Path) -> None:
-    for number in range(9, 0, -1):
+    for number in range(30, 0, -1):
         older = path.with_name(f"{path.name}.{number}")
         if older.exists():
             older.rename(path.with_name(f"{path.name}.{number + 1}"))
@@ -456,6 +457,7 @@ def test_whatever_happens_to_a_file_each_line_comes_once(
     desk.collect()
     written: list[bytes] = []
     opened = ""
+    packed = itertools.count(100)
     for step in [*steps, "append", "collect", "collect"]:
         number = len(written)
         if step == "append":
@@ -475,7 +477,7 @@ def test_whatever_happens_to_a_file_each_line_comes_once(
             plain = path.with_name("x.log.2")
             if plain.exists() and not Path(f"{plain}.gz").exists():
                 compress(plain)
-                Path(f"{plain}.gz").rename(path.with_name(f"x.log.{number + 100}.gz"))
+                Path(f"{plain}.gz").rename(path.with_name(f"x.log.{next(packed)}.gz"))
         elif step == "collect":
             desk.collect()
         elif step in ("kill", "stop"):
