@@ -145,7 +145,8 @@ def _system_node() -> tuple[Path, Path]:
 def _explain(error: Exception) -> str:
     if isinstance(error, subprocess.CalledProcessError):
         step = " ".join(Path(str(part)).name for part in error.cmd[1:3])
-        why = f"`{step}` failed with exit code {error.returncode}; its own words are above. It needs the npm registry."
+        needs = " It needs the npm registry." if step.endswith(" ci") else ""
+        why = f"`{step}` failed with exit code {error.returncode}; its own words are above.{needs}"
     else:
         why = str(error)
     return (

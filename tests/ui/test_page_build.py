@@ -95,6 +95,22 @@ def test_a_missing_system_node_is_named(checkout: Path, monkeypatch: pytest.Monk
         hook(checkout).initialize("standard", {})
 
 
+def test_git_knows_every_source_of_the_page(root: Path) -> None:
+    """An ignored folder is missing in every clone and in every wheel, and nobody sees it where it was written."""
+    if not (root / ".git").exists():
+        pytest.skip("not a git checkout")
+    sources = [str(path.relative_to(root)) for path in hatch_build._files(root)]
+    ignored = subprocess.run(
+        ["git", "check-ignore", "--no-index", "--stdin"],
+        cwd=root,
+        input="\n".join(sources),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert ignored.stdout.splitlines() == []
+
+
 def test_the_lock_file_names_no_registry(root: Path) -> None:
     lock = (root / "ui/package-lock.json").read_text(encoding="utf-8")
     assert '"resolved"' not in lock

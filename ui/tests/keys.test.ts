@@ -32,4 +32,5 @@ test('whoever types, types', () => {
   document.body.append(button);
   expect(press('Space', {}, button).action).toBeNull();
   expect(press('KeyE', {}, button).action).toBe('errors');
+  expect(press('KeyJ', { isComposing: true }).action).toBeNull();
 });

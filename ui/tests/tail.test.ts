@@ -76,6 +76,16 @@ test('two equal lines stay two lines', () => {
   expect(server.shown.length).toBe(4);
 });
 
+test('however many lines came before, those of the last instant are known again', () => {
+  const server = makeServer();
+  for (let i = 0; i < 1_500; i++) server.send([`17952364290${String(i + 2).padStart(8, '0')}`, `line ${i}`]);
+  server.cut();
+  server.retry();
+  server.send(['1795236429000001501', 'line 1499'], ['1795236429000001502', 'new']);
+  expect(server.shown.length).toBe(1_501);
+  expect(server.shown.at(-1)).toBe('new');
+});
+
 test('lines that the query brought are not shown again by the tail', () => {
   const behind = [makeRow(AT_1, 'a', { app: 'x' }, {})];
   const server = makeServer({ behind });
