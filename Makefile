@@ -10,7 +10,10 @@ STAMP  := $(VENV)/.installed
 help: ## print these words
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): pyproject.toml hatch_build.py
+# What the web page is built from: a change of it is built in by the next `make setup`.
+PAGE := $(shell find ui/src ui/public -type f) $(addprefix ui/,index.html package.json package-lock.json svelte.config.js tsconfig.json vite.config.ts)
+
+$(STAMP): pyproject.toml hatch_build.py $(PAGE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sillok needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
