@@ -75,4 +75,6 @@ def _grouping(grouping: ast.Grouping | None) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else repr(value)
+    # `-0` would be read as a duration, here as in Loki.
+    is_short = value.is_integer() and 0 < abs(value) < 1e15
+    return f"{value:.0f}" if is_short else repr(value)

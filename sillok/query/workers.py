@@ -102,6 +102,7 @@ class RowWorkers:
                 if process.poll() is None:
                     return process
                 self._all.discard(process)
+                _reap(process)
             process = _start()
             self._all.add(process)
             telemetry.QUERY_ROW_WORKERS.set(len(self._all))
