@@ -1,8 +1,8 @@
 """How long does it take to find a few lines among all of them?
 
 Through HTTP, one at a time. Cold: the first of its kind after a start with the page cache dropped. Warm: the
-median of the next ones. Every kind of question is asked about different hosts, so that nothing that remembers
-whole answers can look fast.
+median of the next ones. No question is asked twice: each is about another host or another text, so that nothing
+that remembers answers, or where a text was not, can look fast.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def measure(world: World) -> list[Result]:
     for system in world.systems:
         hosts = world.corpus.shape.hosts
         latest = [world.latest(number % hosts) for number in range(REPEATS)]
-        needles = [world.needle()] * REPEATS
+        needles = [world.needle(number) for number in range(REPEATS)]
         results += _timed(world, system, "latest 100 of a host", latest, LATEST)
         results += _timed(world, system, "substring needle", needles, NEEDLE)
     return results

@@ -85,10 +85,10 @@ class World:
             peak_rss_mib=peak.rss_mib,
         )
 
-    def needle(self) -> Ask:
-        """The planted lines, over everything."""
+    def needle(self, number: int) -> Ask:
+        """The planted lines of one needle, over everything."""
         shape = self.corpus.shape
-        return Ask({"job": "docker"}, shape.start_ns, shape.end_ns, 1000, data.NEEDLE)
+        return Ask({"job": "docker"}, shape.start_ns, shape.end_ns, 1000, data.NEEDLES[number])
 
     def latest(self, host: int) -> Ask:
         """The latest 100 lines of a host, over everything."""
