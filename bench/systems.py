@@ -182,12 +182,12 @@ class Peak:
 def disk_bytes(folder: Path) -> int:
     """What the folder takes on disk, in allocated blocks."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            status = path.lstat()
-        except OSError:
-            continue
-        total += status.st_blocks * 512
+    for parent, _, names in os.walk(folder):  # what goes away meanwhile is passed over
+        for name in names:
+            try:
+                total += Path(parent, name).lstat().st_blocks * 512
+            except OSError:
+                continue
     return total
 
 
