@@ -5,6 +5,8 @@ Source: Loki pkg/logql/syntax/parser.go `validateExpr`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
 from typing import assert_never
 
 from sillok.errors import BadRequest
@@ -51,11 +53,19 @@ def check_selector(selector: ast.Selector) -> None:
 
 def _check_log_query(query: ast.LogQuery) -> None:
     check_selector(query.selector)
-    for stage in query.stages:
-        try:
+    for is_line_filter, stages in groupby(query.stages, key=lambda stage: isinstance(stage, ast.LineFilter)):
+        # To Loki line filters in a row are one stage.
+        run = list(stages)
+        for parts in [run] if is_line_filter else [[stage] for stage in run]:
+            _check_stages(parts)
+
+
+def _check_stages(stages: Sequence[ast.Stage]) -> None:
+    try:
+        for stage in stages:
             build(stage)
-        except BadRequest as error:
-            raise syntax_error(f"stage '{print_stage(stage)}' : {error}") from None
+    except BadRequest as error:
+        raise syntax_error(f"stage '{' '.join(print_stage(stage) for stage in stages)}' : {error}") from None
 
 
 def _takes_empty(matcher: Matcher) -> bool:

@@ -16,6 +16,7 @@ from typing import NoReturn
 from sillok.errors import BadRequest, QuerySyntaxError
 from sillok.logql import ast
 from sillok.logql.lexer import Kind, Lexer, Token, syntax_error
+from sillok.model.labels import is_label_name
 from sillok.model.matcher import Matcher, MatchOp
 from sillok.text.regex import compile_regex
 
@@ -145,11 +146,15 @@ class _Parser:
         self._lexer = Lexer(text)
         self._ahead: Token | None = None
         self._depth = 0
+        # What the grammar allows and LogQL does not: said when the rest of the text has proved to be in order.
+        self._complaint: QuerySyntaxError | None = None
 
     def whole(self) -> ast.Expr:
         tree = self._expr()
         if self._peek().kind is not Kind.END:
             self._unexpected()
+        if self._complaint is not None:
+            raise self._complaint
         return tree
 
     # Expressions.
@@ -174,7 +179,14 @@ class _Parser:
             raise _not_supported(self._peek(), f"`{self._peek().value}` in vector matching")
         # Only `^` leans to the right.
         right = self._expr(_PRECEDENCE[sign.kind] + (sign.kind is not Kind.POW))
-        return ast.BinaryOperation(op, _leg("left", op, left), _leg("right", op, right), returns_bool)
+        return ast.BinaryOperation(op, self._leg("left", op, left), self._leg("right", op, right), returns_bool)
+
+    def _leg(self, side: str, op: ast.BinaryOp, leg: ast.Expr) -> ast.MetricExpr:
+        if isinstance(leg, ast.LogQuery):
+            kind = "*syntax.PipelineExpr" if leg.stages else "*syntax.MatchersExpr"
+            self._complain(f"unexpected type for {side} leg of binary operation ({op}): {kind}")
+            return ast.Literal(0.0)  # the complaint is what comes out
+        return leg
 
     def _operand(self) -> ast.Expr:
         token = self._peek()
@@ -227,9 +239,9 @@ class _Parser:
         log_range = self._log_range()
         self._expect(Kind.CLOSE_PAREN)
         if self._grouping() is not None:
-            raise syntax_error(f"grouping not allowed for {op} aggregation")
+            self._complain(f"grouping not allowed for {op} aggregation")
         if number is not None:
-            raise syntax_error(f"parameter {number.value} not supported for operation {op}")
+            self._complain(f"parameter {number.value} not supported for operation {op}")
         return ast.RangeAggregation(op, log_range)
 
     def _log_range(self) -> ast.LogRange:
@@ -246,7 +258,7 @@ class _Parser:
             return inner
         query = self._selector_of_range()
         if self._take(Kind.CLOSE_PAREN):
-            return self._rest_of_range(query)
+            return self._rest_of_range(query, is_parenthesised=True)
         inner = self._rest_of_range(query)
         self._expect(Kind.CLOSE_PAREN)
         return inner
@@ -256,8 +268,8 @@ class _Parser:
             self._unexpected(Kind.OPEN_BRACE, Kind.OPEN_PAREN)
         return self._log_query()
 
-    def _rest_of_range(self, query: ast.LogQuery) -> ast.LogRange:
-        found = self._expect(Kind.RANGE, names=False)
+    def _rest_of_range(self, query: ast.LogQuery, *, is_parenthesised: bool = False) -> ast.LogRange:
+        found = self._expect(Kind.RANGE, names=is_parenthesised)
         assert isinstance(found.value, int)
         offset_ns = 0
         if self._take(Kind.OFFSET):
@@ -272,22 +284,21 @@ class _Parser:
         op = _VECTOR_OPS[self._next().kind]
         grouping = self._grouping()
         self._expect(Kind.OPEN_PAREN)
-        inner = self._expr()
-        if isinstance(inner, ast.LogQuery):
-            self._unexpected()
-        if isinstance(inner, ast.Literal) and self._peek().kind is Kind.COMMA:
-            self._next()
-            self._metric_argument()
-            raise syntax_error(f"unsupported parameter for operation {op}({_spelled(inner.value)},")
+        number = self._peek() if self._peek().kind is Kind.NUMBER else None
+        inner = self._metric()
+        if number is not None and isinstance(inner, ast.Literal) and self._take(Kind.COMMA):
+            self._complain(f"unsupported parameter for operation {op}({number.value},")
+            inner = self._metric()
         self._expect(Kind.CLOSE_PAREN, names=False)
         if grouping is None:
             grouping = self._grouping()
         return ast.VectorAggregation(op, inner, grouping)
 
-    def _metric_argument(self) -> None:
-        if isinstance(self._expr(), ast.LogQuery):
+    def _metric(self) -> ast.MetricExpr:
+        inner = self._expr()
+        if isinstance(inner, ast.LogQuery):
             self._unexpected()
-        self._expect(Kind.CLOSE_PAREN, names=False)
+        return inner
 
     def _grouping(self) -> ast.Grouping | None:
         by = self._take(Kind.BY) or self._take(Kind.WITHOUT)
@@ -323,6 +334,8 @@ class _Parser:
 
     def _matcher(self, *or_else: Kind) -> Matcher:
         name = self._expect(Kind.IDENTIFIER, *or_else)
+        if not is_label_name(str(name.value)):
+            self._complain(f"`{name.value}` cannot be the name of a label")
         sign = self._next()
         if sign.kind not in _MATCH_OPS:
             self._unexpected(*_MATCH_OPS, token=sign)
@@ -371,6 +384,9 @@ class _Parser:
 
     # Tokens.
 
+    def _complain(self, message: str) -> None:
+        self._complaint = self._complaint or syntax_error(message)
+
     def _peek(self) -> Token:
         if self._ahead is None:
             self._ahead = self._lexer.next()
@@ -397,13 +413,6 @@ class _Parser:
         raise syntax_error(said, offset=found.offset, line=found.line, column=found.column)
 
 
-def _leg(side: str, op: ast.BinaryOp, leg: ast.Expr) -> ast.MetricExpr:
-    if isinstance(leg, ast.LogQuery):
-        kind = "*syntax.PipelineExpr" if leg.stages else "*syntax.MatchersExpr"
-        raise syntax_error(f"unexpected type for {side} leg of binary operation ({op}): {kind}")
-    return leg
-
-
 def _number(token: Token) -> float:
     spelled = str(token.value)
     if not _FLOAT.match(spelled):
@@ -416,10 +425,6 @@ def _number(token: Token) -> float:
 
 def _no_float(spelled: str, why: str) -> QuerySyntaxError:
     return syntax_error(f'unable to parse literal as a float: strconv.ParseFloat: parsing "{spelled}": {why}')
-
-
-def _spelled(value: float) -> str:
-    return f"{value:g}"
 
 
 def _check_regex(text: str) -> None:

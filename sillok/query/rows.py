@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sillok.model.labels import LabelSet, format_labels
+from sillok.model.labels import LabelSet, format_labels, label_set
 from sillok.wire import loki_result
+from sillok.wire.loki_result import Value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -14,28 +15,43 @@ if TYPE_CHECKING:
 DETECTED_LEVEL = "detected_level"
 
 
+class EncodeRows(Protocol):
+    """How entries are put into streams."""
+
+    def __call__(self, rows: pa.Table, labels: Mapping[int, LabelSet], *, categorize: bool = False) -> bytes: ...
+
+
 def encode_rows(rows: pa.Table, labels: Mapping[int, LabelSet], *, categorize: bool = False) -> bytes:
     """The entries in `rows`, in their order, as streams in Loki's order (by the text of their labels).
 
     A stream is what shares labels and structured metadata; with `categorize` the metadata stands at each entry.
     """
+    streams: dict[LabelSet, list[Value]] = {}
+    for own, value in _entries(rows, labels, categorize=categorize):
+        streams.setdefault(own, []).append(value)
+    return loki_result.encode_streams(sorted(streams.items(), key=lambda stream: format_labels(stream[0])))
+
+
+def encode_in_time(rows: pa.Table, labels: Mapping[int, LabelSet], *, categorize: bool = False) -> bytes:
+    """The entries in `rows`, in their order, each a stream of its own: what a tail sends, as in Loki."""
+    return loki_result.encode_streams((own, [value]) for own, value in _entries(rows, labels, categorize=categorize))
+
+
+def _entries(rows: pa.Table, labels: Mapping[int, LabelSet], *, categorize: bool) -> Iterator[tuple[LabelSet, Value]]:
+    """Each entry: the labels it is shown under, and its value."""
     columns = rows_to_columns(rows)
-    entries = zip(columns["sid"], columns["ts"], columns["line"], columns["meta"], columns["level"], strict=True)
-    streams: dict[Any, tuple[LabelSet, list[loki_result.Value]]] = {}
-    for sid, time_ns, line, meta, level in entries:
-        key = sid if categorize else (sid, tuple(meta), level)
-        stream = streams.get(key)
-        if stream is None:
-            own = labels[sid]
-            merged = own if categorize else tuple(sorted({**dict(own), **entry_metadata(own, meta, level)}.items()))
-            stream = streams[key] = (merged, [])
-        if categorize:
+    known: dict[tuple[int, tuple[tuple[str, str], ...], str], tuple[LabelSet, Mapping[str, Any]]] = {}
+    times = map(str, columns["ts"])
+    for sid, time, line, meta, level in zip(
+        columns["sid"], times, columns["line"], columns["meta"], columns["level"], strict=True
+    ):
+        key = (sid, tuple(meta), level)
+        shown = known.get(key)
+        if shown is None:
             metadata = entry_metadata(labels[sid], meta, level)
-            extra = {"structuredMetadata": metadata} if metadata else {}
-            stream[1].append((str(time_ns), line, extra))
-        else:
-            stream[1].append((str(time_ns), line))
-    return loki_result.encode_streams(sorted(_merged(streams.values()), key=lambda stream: format_labels(stream[0])))
+            merged = labels[sid] if categorize else label_set({**dict(labels[sid]), **metadata})
+            shown = known[key] = (merged, {"structuredMetadata": metadata} if metadata else {})
+        yield shown[0], ((time, line, shown[1]) if categorize else (time, line))
 
 
 def entry_metadata(labels: LabelSet, meta: Sequence[tuple[str, str]], level: str) -> dict[str, str]:
@@ -61,13 +77,3 @@ def _texts(column: pa.ChunkedArray) -> list[str]:
         import pyarrow as pa
 
         return [line.decode(errors="replace") for line in column.cast(pa.binary()).to_pylist()]
-
-
-def _merged(
-    streams: Any,
-) -> list[tuple[LabelSet, list[loki_result.Value]]]:
-    """Streams whose labels came out the same are one."""
-    by_labels: dict[LabelSet, list[loki_result.Value]] = {}
-    for labels, values in streams:
-        by_labels.setdefault(labels, []).extend(values)
-    return list(by_labels.items())

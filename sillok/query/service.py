@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sillok.errors import BadRequest, NotFound, QueryRejected
@@ -21,7 +22,7 @@ from sillok.model.timerange import TimeRange
 from sillok.query import volume
 from sillok.query.jobs import Job, Jobs
 from sillok.query.reading import Reading, Selected, read_entries
-from sillok.query.rows import encode_rows
+from sillok.query.rows import EncodeRows, encode_in_time, encode_rows
 from sillok.query.samples import LogWindows, Steps
 from sillok.query.tail import Commit, Tails
 from sillok.query.workers import RowWorkers
@@ -71,7 +72,12 @@ class QueryService:
         self._jobs = Jobs(engine)
         self._workers = RowWorkers()
         self._tails = Tails(
-            jobs=self._jobs, streams=streams, limits=limits, listen=listen, clock=clock, encode=self._encode
+            jobs=self._jobs,
+            streams=streams,
+            limits=limits,
+            listen=listen,
+            clock=clock,
+            encode=partial(self._encode, encode_in_time),
         )
 
     async def query_range(
@@ -264,11 +270,13 @@ class QueryService:
     def _logs(self, job: Job, reading: Reading, *, categorize: bool) -> bytes:
         selected = Selected.by(self._streams, reading.tenant, reading.plan.matchers)
         tables = read_entries(job, reading, selected)
-        result = self._encode(job, reading.tenant, tables, categorize=categorize)
+        result = self._encode(encode_rows, job, reading.tenant, tables, categorize=categorize)
         returned = sum(table.num_rows for table in tables)
         return loki_result.streams_body(result, _stats(job, returned), categorize=categorize)
 
-    def _encode(self, job: Job, tenant: str, tables: Sequence[pa.Table], *, categorize: bool) -> bytes:
+    def _encode(
+        self, encode: EncodeRows, job: Job, tenant: str, tables: Sequence[pa.Table], *, categorize: bool
+    ) -> bytes:
         if not tables:
             return b"[]"
         import pyarrow as pa
@@ -277,8 +285,8 @@ class QueryService:
         sids = rows.column("sid").unique().to_pylist()
         labels = {sid: self._streams.labels(tenant, sid) or () for sid in sids}
         if rows.num_rows < ROWS_FOR_A_WORKER:
-            return encode_rows(rows, labels, categorize=categorize)
-        return self._workers.run(job.left_s(), encode_rows, rows, labels, categorize=categorize)
+            return encode(rows, labels, categorize=categorize)
+        return self._workers.run(job.left_s(), encode, rows, labels, categorize=categorize)
 
     def _matrix(self, job: Job, tenant: str, expr: ast.MetricExpr, steps: Steps) -> bytes:
         result, stats = self._evaluated(job, tenant, expr, steps)

@@ -84,6 +84,19 @@ def test_a_frame_is_lokis_to_the_byte(world: World) -> None:
     during(world, story)
 
 
+def test_entries_of_several_streams_come_in_the_order_of_their_times(world: World) -> None:
+    """T-12: over all servers, in time order. Each entry is a stream of its own, as in Loki's frames."""
+    world.push({"app": "a", "host": "1"}, [(T, "one"), (T + 2, "three")])
+    world.push({"app": "a", "host": "2"}, [(T + 1, "two"), (T + 3, "four")])
+
+    async def story(service: QueryService) -> None:
+        frame = await anext(opened(world, service, start_ns=T))
+        assert lines(frame) == ["one", "two", "three", "four"]
+        assert [stream["stream"]["host"] for stream in orjson.loads(frame)["streams"]] == ["1", "2", "1", "2"]
+
+    during(world, story)
+
+
 def test_each_committed_line_comes_exactly_once_while_pushes_go_on(world: World) -> None:
     """T-11: press Live and see everything that flows, whenever the tail begins."""
 
