@@ -28,11 +28,6 @@ COMMANDS: tuple[Command, ...] = (
     version.COMMAND,
 )
 
-# What the distribution `sillok-agent` leaves out: rooms of ours are there under our own name.
-NOT_IN_AGENT = frozenset(
-    {"chdb", "numpy", "pandas", "pyarrow", "re2", "shtab", "sillok", "starlette", "uvicorn", "uvloop"}
-)
-
 DESCRIPTION = (
     "One place for the logs of all your servers, and proof that nothing is missing. Speaks Loki's protocols: "
     "Grafana, promtail, logcli and Loki's client libraries work as they are."
@@ -90,10 +85,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(str(error), Exit.USAGE)
     except SillokError as error:
         return _complain(str(error), Exit.FAILED)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in NOT_IN_AGENT:
-            raise
-        return _complain(f"`{parser.prog} {args.command}` needs the whole Sillok: pip install sillok", Exit.FAILED)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:

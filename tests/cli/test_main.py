@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -119,16 +118,3 @@ def test_the_module_is_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "sillok", "version"], text=True, capture_output=True, check=True)
     assert done.stdout == sillok("version").stdout
     assert SILLOK.exists()
-
-
-@pytest.mark.parametrize("arguments", [["serve"], ["completion", "bash"]])
-def test_the_collectors_distribution_says_what_it_lacks(arguments: list[str], tmp_path: Path) -> None:
-    """`sillok-agent` has the commands, but not the libraries of the server."""
-    code = (
-        "import sys\n"
-        "for name in 'chdb numpy pyarrow starlette uvicorn uvloop shtab'.split(): sys.modules[name] = None\n"
-        f"from sillok.cli.main import main\nsys.exit(main({arguments}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, cwd=tmp_path, check=False)
-    assert done.returncode == 1
-    assert done.stderr == f"sillok: `sillok {arguments[0]}` needs the whole Sillok: pip install sillok\n"
