@@ -1,7 +1,8 @@
 """The collector's own messages: about states, never about lines.
 
 What the collector writes is collected too, where its log is watched. So nothing here is said once a
-line or once a batch: a state is said when it begins, again after a growing while, and when it ends.
+line or once a batch: a state is said when it begins, again after a growing while, and its end is said
+once. A state that comes and goes all the time speaks ever more rarely as well.
 """
 
 from __future__ import annotations
@@ -10,43 +11,55 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 FIRST_REPEAT_S = 60.0
 MAX_REPEAT_S = 3600.0
-MAX_STATES = 10_000  # Beyond it, new states are counted and not said.
+MAX_STATES = 10_000  # Beyond it, new states are not said.
 
 _log = logging.getLogger("sillok.agent")
 
 
+@dataclass(slots=True)
+class _Said:
+    """A state that was said at least once. `is_open`: its end has not been said."""
+
+    next_s: float
+    wait_s: float
+    is_open: bool = True
+
+
 class Notices:
-    """States by key. A state that stands is repeated after 1, 2, 4 … 60 minutes at most."""
+    """States by key: said at once, then again after 1, 2, 4 … 60 minutes at the earliest, standing or not."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._standing: dict[str, tuple[float, float]] = {}  # key → (next time, wait after it)
+        self._said: dict[str, _Said] = {}
 
     def state(self, key: str, text: str, *, level: int = logging.WARNING, repeats: bool = True) -> None:
         """`key` is the case now, and `text` says what that means."""
         now = self._clock()
         with self._lock:
-            next_s, wait_s = self._standing.get(key, (now, FIRST_REPEAT_S))
-            is_new = key not in self._standing
-            if now < next_s or (not is_new and not repeats) or (is_new and len(self._standing) >= MAX_STATES):
+            said = self._said.get(key)
+            if said is None:
+                if len(self._said) >= MAX_STATES:
+                    return
+                self._said[key] = _Said(now + FIRST_REPEAT_S, FIRST_REPEAT_S)
+            elif now < said.next_s or (said.is_open and not repeats):
                 return
-            self._standing[key] = (now + wait_s, min(wait_s * 2, MAX_REPEAT_S))
+            else:
+                said.wait_s = min(said.wait_s * 2, MAX_REPEAT_S)
+                said.next_s = now + said.wait_s
+                said.is_open = True
         _log.log(level, "%s", text)
 
     def over(self, key: str, text: str | None = None) -> None:
-        """`key` is the case no more; said when it was."""
+        """`key` is the case no more; `text` is said if the state was."""
         with self._lock:
-            if key not in self._standing:
+            said = self._said.get(key)
+            if said is None or not said.is_open:
                 return
-            # The wait is kept: a state that comes and goes must not speak each time.
-            next_s, wait_s = self._standing[key]
-            if self._clock() >= next_s:
-                del self._standing[key]
-            elif text is not None:
-                text = None if wait_s > 2 * FIRST_REPEAT_S else text
+            said.is_open = False
         if text is not None:
             _log.info("%s", text)

@@ -66,7 +66,7 @@ class Store:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = _Server(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/loki/api/v1/push"
@@ -123,6 +123,13 @@ class Store:
         request.end_headers()
         if answer.status != 204:
             request.wfile.write(answer.body)
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A sender that was killed is no error here."""
 
 
 def decode(body: bytes) -> list[Line]:
