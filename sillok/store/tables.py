@@ -21,8 +21,10 @@ class Tables:
         Raises:
             StoreUnavailable: the data was written by a newer Sillok.
         """
-        for statement in ddl.VERSIONS:
-            self._engine.execute(statement)
+        # A start that has nothing to change must also work on a full disk, where no table can be made.
+        if not self._engine.query(versions.existence())["tables"][0].as_py():
+            for statement in ddl.VERSIONS:
+                self._engine.execute(statement)
         version = self.version()
         newest = ddl.STEPS[-1].version
         if version > newest:
