@@ -7,6 +7,7 @@ batch and lose the answer.
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -83,6 +84,9 @@ class Store:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def use_tls(self, context: ssl.SSLContext) -> None:
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     def texts(self) -> list[bytes]:
         with self._lock:
