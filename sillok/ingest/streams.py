@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from sillok.errors import PushSyntaxError
 from sillok.ingest.levels import level_of_labels
-from sillok.model.labels import LabelSet, format_labels, label_set, stream_id
+from sillok.model.labels import LabelSet, format_labels, is_label_name, label_set, stream_id
 from sillok.model.limits import Limits
 from sillok.wire.loki_labels import parse_labels
 
@@ -71,7 +71,7 @@ class StreamJudge:
 
     def _judged(self, labels: str | LabelSet) -> Verdict:
         try:
-            pairs = parse_labels(labels) if isinstance(labels, str) else list(labels)
+            pairs = parse_labels(labels) if isinstance(labels, str) else _checked(labels)
         except PushSyntaxError as error:
             return Barred("invalid_labels", f"couldn't parse labels: {error}")
         named = with_service_name(pairs, self.limits.discover_service_name)
@@ -102,6 +102,17 @@ class StreamJudge:
                 return Barred("duplicate_label_names", f"stream '{text}' has duplicate label name: '{name}'")
             last = name
         return None
+
+
+def _checked(labels: LabelSet) -> Sequence[tuple[str, str]]:
+    """Pairs that came as pairs (JSON, OTLP). Loki writes them as text and reads that, which finds bad names.
+
+    Raises:
+        PushSyntaxError: a name cannot be one; Loki's words.
+    """
+    if all(is_label_name(name) for name, _ in labels):
+        return labels
+    return parse_labels(format_labels(labels))
 
 
 def with_service_name(pairs: Sequence[tuple[str, str]], candidates: Sequence[str]) -> Sequence[tuple[str, str]]:
