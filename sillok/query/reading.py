@@ -13,7 +13,7 @@ from sillok.logql.plan import LogPlan
 from sillok.model.matcher import Matcher
 from sillok.model.timerange import TimeRange
 from sillok.query.jobs import Job
-from sillok.query.windowing import windows
+from sillok.query.windowing import FIRST_NS, GROWTH, GROWTH_WHEN_RARE, cut, windows
 from sillok.schema import logs
 from sillok.sql.statement import Statement
 from sillok.store.streams import StreamIndex
@@ -58,14 +58,17 @@ def read_entries(job: Job, reading: Reading, selected: Selected) -> list[pa.Tabl
     if reading.interval_ns:
         return _read_apart(job, reading, selected)
     found: list[pa.Table] = []
-    missing = reading.limit
-    for window in windows(reading.time_range, newest_first=reading.newest_first):
-        rows = _read(job, reading, selected, window, missing)
+    missing, rest, width_ns = reading.limit, reading.time_range, FIRST_NS
+    is_filtered = reading.plan.where is not None
+    while missing > 0 and rest.start_ns < rest.end_ns:
+        window, rest = cut(rest, width_ns, newest_first=reading.newest_first)
+        # A filter that did not fill the answer from the first window keeps few.
+        keeps_few = is_filtered and width_ns > FIRST_NS
+        rows = _read(job, reading, selected, window, missing, keeps_few=keeps_few)
         if rows.num_rows:
             found.append(rows)
             missing -= rows.num_rows
-        if missing <= 0:
-            break
+        width_ns *= GROWTH_WHEN_RARE if is_filtered and not rows.num_rows else GROWTH
     return found
 
 
@@ -108,17 +111,21 @@ def _beyond(rest: TimeRange, last_ns: int, interval_ns: int, *, newest_first: bo
     return TimeRange(last_ns + interval_ns, rest.end_ns)
 
 
-def _read(job: Job, reading: Reading, selected: Selected, window: TimeRange, limit: int) -> pa.Table:
+def _read(
+    job: Job, reading: Reading, selected: Selected, window: TimeRange, limit: int, *, keeps_few: bool = False
+) -> pa.Table:
     if selected.is_everything:
         # Testing each row for one of all streams costs a tenth of a needle's search.
-        rows = job.query(_lines(reading, None, window, limit))
+        rows = job.query(_lines(reading, None, window, limit, keeps_few=keeps_few))
         if selected.sids.issuperset(rows.column("sid").unique().to_pylist()):
             return rows
         # A stream came in after the selection, and nobody asked whether it matches.
-    return job.query(_lines(reading, selected.sids, window, limit))
+    return job.query(_lines(reading, selected.sids, window, limit, keeps_few=keeps_few))
 
 
-def _lines(reading: Reading, sids: Collection[int] | None, window: TimeRange, limit: int) -> Statement:
+def _lines(
+    reading: Reading, sids: Collection[int] | None, window: TimeRange, limit: int, *, keeps_few: bool
+) -> Statement:
     return logs.select_lines(
         reading.tenant,
         window,
@@ -126,4 +133,5 @@ def _lines(reading: Reading, sids: Collection[int] | None, window: TimeRange, li
         where=reading.plan.where,
         limit=limit,
         newest_first=reading.newest_first,
+        keeps_few=keeps_few,
     )

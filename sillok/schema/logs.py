@@ -66,15 +66,21 @@ def select_lines(
     limit: int | None = None,
     newest_first: bool = True,
     recv: Collection[int] | None = None,
+    keeps_few: bool = False,
 ) -> Statement:
     """Entries in a stable order: by time, then as they were received, then as they stood in their source.
+
+    `keeps_few`: `where` is known to keep hardly any. The engine then tests it before all else; otherwise it first
+    tries to keep only what can still be among the first `limit`, which costs a needle a fifth more and makes a
+    common word twice as fast.
 
     Columns: sid uint64, ts int64, line string, meta map<string, string>, level string, recv int64, offset uint64.
     """
     conditions = _conditions(tenant, time_range, sids=sids, where=where, recv=recv)
     order = tuple(Order(column, newest_first) for column in (TS, RECV, OFFSET))
     columns = tuple(Named(column, column.name) for column in (SID, TS, LINE, META, LEVEL, RECV, OFFSET))
-    return render.statement(Select(columns, LOGS, conditions, order_by=order, limit=limit))
+    first, then = (conditions, ()) if keeps_few else ((), conditions)
+    return render.statement(Select(columns, LOGS, then, first, order_by=order, limit=limit))
 
 
 def active_streams(tenant: str, time_range: TimeRange, sids: Collection[int] | None = None) -> Statement:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sillok.model.timerange import TimeRange
 from sillok.query.windowing import FIRST_NS, windows
+from sillok.schema.logs import BUCKET_NS
 
 TIMES = st.integers(-(2**62), 2**62)
 
@@ -21,6 +22,15 @@ def test_windows_cover_the_range_once_and_in_order(one: int, other: int, newest_
         assert edges[0] == whole.start_ns
     assert all(window.end_ns == following for window, following in zip(in_time, edges[1:], strict=True))
     assert all(window.start_ns < window.end_ns for window in found)
+
+
+def test_larger_windows_end_where_buckets_of_the_table_end() -> None:
+    whole = TimeRange(5, 100 * BUCKET_NS + 7)
+    for newest_first in (True, False):
+        inner = list(windows(whole, newest_first=newest_first))[1:-1]
+        assert inner
+        edges = [window.start_ns if newest_first else window.end_ns for window in inner]
+        assert [edge % BUCKET_NS for edge in edges] == [0] * len(edges)
 
 
 def test_a_century_takes_a_handful_of_windows() -> None:
