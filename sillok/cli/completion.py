@@ -18,9 +18,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import shtab
 
-    from sillok.cli.main import build_parser
-
-    parser = build_parser()
+    parser: argparse.ArgumentParser = args.whole
     for action in _actions(parser):
         if hasattr(action, "complete") and isinstance(action.complete, str):
             action.complete = {"file": shtab.FILE, "directory": shtab.DIRECTORY}[action.complete]

@@ -67,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         command.add_arguments(below)
-        below.set_defaults(run=command.run)
+        below.set_defaults(run=command.run, whole=parser)  # the completion script is made of the whole
     return parser
 
 
