@@ -45,7 +45,7 @@ def evaluate(expr: ast.MetricExpr, *, steps: int, windows: Windows) -> Result:
         case ast.Literal(value):
             return np.full(steps, value)
         case ast.VectorLiteral(value):
-            return {(): Samples(np.full(steps, value), np.ones(steps, dtype=np.bool_))}
+            return {(): everywhere(np.full(steps, value))}
         case ast.RangeAggregation():
             return windows(expr, None)
         case ast.VectorAggregation(_, ast.RangeAggregation() as inner, grouping):
@@ -69,7 +69,7 @@ def group_labels(labels: LabelSet, grouping: ast.Grouping) -> LabelSet:
 
 def _summed(result: Result, grouping: ast.Grouping) -> Matrix:
     if not isinstance(result, Mapping):
-        return {(): Samples(result, np.ones(len(result), dtype=np.bool_))}
+        return {(): everywhere(result)}
     sums: dict[LabelSet, Samples] = {}
     for labels, samples in result.items():
         group = group_labels(labels, grouping)
@@ -90,12 +90,12 @@ def _binary(op: ast.BinaryOp, left: Result, right: Result, *, returns_bool: bool
                 if labels in right
             }
         return {
-            labels: _combined(op, samples, _everywhere(right), kept=samples, returns_bool=returns_bool)
+            labels: _combined(op, samples, everywhere(right), kept=samples, returns_bool=returns_bool)
             for labels, samples in left.items()
         }
     if isinstance(right, Mapping):
         return {
-            labels: _combined(op, _everywhere(left), samples, kept=samples, returns_bool=returns_bool)
+            labels: _combined(op, everywhere(left), samples, kept=samples, returns_bool=returns_bool)
             for labels, samples in right.items()
         }
     return _calculated(op, left, right)
@@ -110,7 +110,8 @@ def _combined(op: ast.BinaryOp, left: Samples, right: Samples, *, kept: Samples,
     return Samples(values, present)
 
 
-def _everywhere(values: Values) -> Samples:
+def everywhere(values: Values) -> Samples:
+    """The series that has a scalar's value at every step."""
     return Samples(values, np.ones(len(values), dtype=np.bool_))
 
 

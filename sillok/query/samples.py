@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -20,6 +20,7 @@ from sillok.query.jobs import Job
 from sillok.query.rows import DETECTED_LEVEL, entry_metadata
 from sillok.schema.log_samples import Buckets, SeriesKey, select_samples
 from sillok.store.streams import StreamIndex
+from sillok.wire import loki_result
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,6 +42,24 @@ class Steps:
     @property
     def times_ns(self) -> list[int]:
         return [self.start_ns + index * self.step_ns for index in range(self.count)]
+
+
+def encode_points(steps: Steps, series: Matrix) -> bytes:
+    """The `result` of a range query: each series' points, in the order of the labels; none without points.
+
+    Runs on a thread, or in a worker process when it is much.
+    """
+    times = steps.times_ns
+    points = {
+        labels: [(times[index], value) for index, value in _present(samples)]
+        for labels, samples in sorted(series.items())
+    }
+    return loki_result.encode_matrix((labels, found) for labels, found in points.items() if found)
+
+
+def _present(samples: Samples) -> Iterator[tuple[int, float]]:
+    where = np.flatnonzero(samples.present)
+    return zip(where.tolist(), samples.values[where].tolist(), strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,21 +188,20 @@ class _Keying:
         return cls(key, {number: own for own, number in numbers.items()}, grouping)
 
     def groups(self, rows: pa.Table) -> _Groups:
-        columns = [rows.column("series").to_pylist()]
-        columns += [rows.column(f"meta{index}").to_pylist() for index in range(len(self.key.metadata))]
+        """Each row's group. The loop is over different keys, not over rows: there is one a bucket and key."""
+        columns = [_codes(rows.column("series"))]
+        columns += [_codes(rows.column(f"meta{index}")) for index in range(len(self.key.metadata))]
         if self.key.has_all_metadata:
-            columns.append([tuple(meta) for meta in rows.column("all_meta").to_pylist()])
+            columns.append(_codes_of_maps(rows.column("all_meta")))
         if self.key.has_level:
-            columns.append(rows.column("log_level").to_pylist())
-        by_key: dict[Any, int] = {}
+            columns.append(_codes(rows.column("log_level")))
+        keys, of_rows = np.unique(np.stack([codes for _, codes in columns]), axis=1, return_inverse=True)
         numbers: dict[LabelSet, int] = {}
-        of_rows = np.empty(rows.num_rows, dtype=np.int64)
-        for position, key in enumerate(zip(*columns, strict=True)):
-            number = by_key.get(key)
-            if number is None:
-                number = by_key[key] = numbers.setdefault(self._labels(key), len(numbers))
-            of_rows[position] = number
-        return _Groups(list(numbers), of_rows)
+        of_keys = np.empty(keys.shape[1], dtype=np.int64)
+        for position, key in enumerate(keys.T.tolist()):
+            values = [known[code] for (known, _), code in zip(columns, key, strict=True)]
+            of_keys[position] = numbers.setdefault(self._labels(values), len(numbers))
+        return _Groups(list(numbers), of_keys[of_rows.reshape(-1)])
 
     def _labels(self, key: Sequence[Any]) -> LabelSet:
         own = self.streams[key[0]]
@@ -192,6 +210,19 @@ class _Keying:
         metadata = list(key[1]) if self.key.has_all_metadata else list(zip(names, key[1 : 1 + len(names)], strict=True))
         merged = label_set({**dict(own), **entry_metadata(own, [pair for pair in metadata if pair[1]], level)})
         return merged if self.grouping is None else group_labels(merged, self.grouping)
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[list[Any], Numbers]:
+    """The different values of a column, and which of them each row has."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+
+
+def _codes_of_maps(column: pa.ChunkedArray) -> tuple[list[Any], Numbers]:
+    """The same for maps, which Arrow cannot encode."""
+    known: dict[tuple[tuple[str, str], ...], int] = {}
+    codes = [known.setdefault(tuple(meta), len(known)) for meta in column.to_pylist()]
+    return list(known), np.array(codes, dtype=np.int64)
 
 
 def _counts_lines(op: ast.RangeOp) -> bool:

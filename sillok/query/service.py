@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sillok.errors import BadRequest, NotFound, QueryRejected
 from sillok.logql import ast
 from sillok.logql.checks import check, check_selector
-from sillok.logql.evaluate import Result, evaluate
+from sillok.logql.evaluate import Matrix, Result, evaluate, everywhere
 from sillok.logql.parser import parse, parse_selector
 from sillok.logql.plan import plan_log
 from sillok.model.labels import LabelSet
@@ -23,7 +23,7 @@ from sillok.query import volume
 from sillok.query.jobs import Job, Jobs
 from sillok.query.reading import Reading, Selected, read_entries
 from sillok.query.rows import EncodeRows, encode_in_time, encode_rows
-from sillok.query.samples import LogWindows, Steps
+from sillok.query.samples import LogWindows, Steps, encode_points
 from sillok.query.tail import Commit, Tails
 from sillok.query.workers import RowWorkers
 from sillok.schema import logs
@@ -40,6 +40,7 @@ SECOND_NS = 1_000_000_000
 MAX_STEPS = 11_000  # Loki's and Prometheus' bound of points in one series
 # Below this encoding takes about a millisecond; a worker's pipes take as long.
 ROWS_FOR_A_WORKER = 500
+POINTS_FOR_A_WORKER = 1000
 
 Listen = Callable[[Callable[[Commit], None]], Callable[[], None]]
 
@@ -290,24 +291,12 @@ class QueryService:
 
     def _matrix(self, job: Job, tenant: str, expr: ast.MetricExpr, steps: Steps) -> bytes:
         result, stats = self._evaluated(job, tenant, expr, steps)
-        times = steps.times_ns
-        if not isinstance(result, Mapping):
-            return loki_result.matrix_body([((), list(zip(times, result.tolist(), strict=True)))], stats)
-        series = [
-            (
-                labels,
-                [
-                    (time_ns, value)
-                    for time_ns, value, present in zip(
-                        times, samples.values.tolist(), samples.present.tolist(), strict=True
-                    )
-                    if present
-                ],
-            )
-            for labels, samples in sorted(result.items())
-            if samples.present.any()
-        ]
-        return loki_result.matrix_body(series, stats)
+        series: Matrix = result if isinstance(result, Mapping) else {(): everywhere(result)}
+        if len(series) * steps.count < POINTS_FOR_A_WORKER:
+            encoded = encode_points(steps, series)
+        else:
+            encoded = self._workers.run(job.left_s(), encode_points, steps, series)
+        return loki_result.matrix_body(encoded, stats)
 
     def _vector(self, job: Job, tenant: str, expr: ast.MetricExpr, time_ns: int) -> bytes:
         result, stats = self._evaluated(job, tenant, expr, Steps(time_ns, SECOND_NS, 1))

@@ -13,6 +13,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,17 +27,22 @@ T = TypeVar("T")
 
 MAX_WORKERS = 4
 STOP_PATIENCE_S = 0.5
+# A worker holds about 65 MB; starting one takes about 100 ms.
+IDLE_S = 120.0
 
 
 class RowWorkers:
     """A bounded pool. `run` blocks: call it on a worker thread."""
 
-    def __init__(self, *, max_workers: int | None = None) -> None:
+    def __init__(self, *, max_workers: int | None = None, idle_s: float = IDLE_S) -> None:
         self._max_workers = max_workers or min(MAX_WORKERS, os.cpu_count() or 1)
         self._places = threading.BoundedSemaphore(self._max_workers)
         self._lock = threading.Lock()
         self._idle: list[subprocess.Popen[bytes]] = []
         self._all: set[subprocess.Popen[bytes]] = set()
+        self._idle_s = idle_s
+        self._last_use = 0.0
+        self._tidying: threading.Timer | None = None
         self._is_closed = False
 
     def run(self, timeout_s: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -64,6 +70,8 @@ class RowWorkers:
             self._is_closed = True
             workers, self._all = list(self._all), set()
             self._idle = []
+            if self._tidying is not None:
+                self._tidying.cancel()
         for process in workers:
             process.terminate()
         for process in workers:
@@ -110,8 +118,36 @@ class RowWorkers:
 
     def _give_back(self, process: subprocess.Popen[bytes]) -> None:
         with self._lock:
+            self._last_use = time.monotonic()
             if not self._is_closed:
                 self._idle.append(process)
+                self._tidy_later(self._idle_s)
+
+    def _tidy_later(self, after_s: float) -> None:
+        """Look after a while whether anybody still needs workers. Called with the lock held."""
+        if self._tidying is None:
+            self._tidying = threading.Timer(after_s, self._tidy)
+            self._tidying.daemon = True
+            self._tidying.start()
+
+    def _tidy(self) -> None:
+        for process in self._no_longer_needed():
+            process.terminate()
+            _reap(process)
+
+    def _no_longer_needed(self) -> list[subprocess.Popen[bytes]]:
+        with self._lock:
+            self._tidying = None
+            if self._is_closed:
+                return []
+            left_s = self._last_use + self._idle_s - time.monotonic()
+            if left_s > 0:
+                self._tidy_later(left_s)
+                return []
+            ended, self._idle = self._idle, []
+            self._all.difference_update(ended)
+            telemetry.QUERY_ROW_WORKERS.set(len(self._all))
+            return ended
 
     def _forget(self, process: subprocess.Popen[bytes]) -> None:
         with self._lock:

@@ -69,12 +69,18 @@ def vector_body(samples: Sequence[tuple[LabelSet, Point]], stats: Stats) -> byte
     return _body(b"vector", b"[" + result + b"]", stats)
 
 
-def matrix_body(series: Sequence[tuple[LabelSet, Iterable[Point]]], stats: Stats) -> bytes:
-    result = b",".join(
+def encode_matrix(series: Iterable[tuple[LabelSet, Iterable[Point]]]) -> bytes:
+    """The `result` of a range query: the series in the order given."""
+    encoded = (
         b'{"metric":%s,"values":[%s]}' % (_metric(labels), b",".join(_point(point) for point in points))
         for labels, points in series
     )
-    return _body(b"matrix", b"[" + result + b"]", stats)
+    return b"[" + b",".join(encoded) + b"]"
+
+
+def matrix_body(result: bytes, stats: Stats) -> bytes:
+    """The body of a range query around its encoded `result`."""
+    return _body(b"matrix", result, stats)
 
 
 def scalar_body(point: Point, stats: Stats) -> bytes:

@@ -89,6 +89,15 @@ def test_there_are_never_more_workers_than_allowed() -> None:
     assert most == 2
 
 
+def test_a_worker_that_nobody_needs_ends_and_the_next_comes() -> None:
+    workers = RowWorkers(max_workers=1, idle_s=0.3)
+    workers.run(10, duration.parse_go, "1s")
+    assert len(children()) == 1
+    wait_until(lambda: not children(), timeout_s=5, what="the idle worker to end")
+    assert workers.run(10, duration.parse_go, "1s") == duration.SECOND_NS
+    workers.close()
+
+
 def test_closing_ends_workers_that_are_at_work() -> None:
     workers = RowWorkers(max_workers=1)
     failures: list[BaseException] = []
