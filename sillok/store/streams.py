@@ -10,14 +10,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import re2
-
-from sillok.errors import BadRequest
 from sillok.model.labels import LabelSet, label_set
 from sillok.model.matcher import Matcher, MatchOp
 from sillok.schema import streams
 from sillok.schema.tables import STREAMS
 from sillok.store.engine import Engine
+from sillok.text.regex import compile_regex
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -127,21 +125,10 @@ def _test(matcher: Matcher) -> Callable[[str], bool]:
         case MatchOp.NOT_EQUAL:
             return lambda value: value != matcher.value
         case MatchOp.MATCHES:
-            pattern = _compiled(matcher.value)
-            return lambda value: pattern.fullmatch(value) is not None
+            return compile_regex(matcher.value, is_anchored=True).matches
         case MatchOp.NOT_MATCHES:
-            pattern = _compiled(matcher.value)
-            return lambda value: pattern.fullmatch(value) is None
-
-
-def _compiled(text: str) -> re2._Regexp[str]:
-    options = re2.Options()
-    options.log_errors = False
-    options.dot_nl = True  # Prometheus anchors with (?s)
-    try:
-        return re2.compile(text, options)
-    except re2.error as error:
-        raise BadRequest(f"error parsing regexp: {error}") from None
+            pattern = compile_regex(matcher.value, is_anchored=True)
+            return lambda value: not pattern.matches(value)
 
 
 def _rows(tenant: str, streams_of_push: Mapping[int, LabelSet]) -> pa.Table:
