@@ -8,6 +8,7 @@ and so here, because clients show these texts.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import Enum
 
@@ -202,6 +203,7 @@ class Lexer:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._line_ends = [found.start() for found in re.finditer("\n", text)]
         self._at = 0
         self._start = 0
 
@@ -372,8 +374,8 @@ class Lexer:
     def _position(self) -> tuple[int, int]:
         if not self._text:
             return 0, 0
-        before = self._text[: self._start]
-        return before.count("\n") + 1, self._start - before.rfind("\n")
+        lines = bisect_left(self._line_ends, self._start)
+        return lines + 1, self._start - (self._line_ends[lines - 1] if lines else -1)
 
     def _error(self, message: str, *, has_line: bool = True) -> QuerySyntaxError:
         line, column = self._position()

@@ -21,7 +21,8 @@ from sillok.model.matcher import Matcher, MatchOp
 from sillok.text.regex import compile_regex
 
 MAX_QUERY_CHARACTERS = 128 * 1024  # Loki's `maxInputSize`
-MAX_DEPTH = 100  # of parentheses and operators; nobody writes more, and the stack has an end
+MAX_DEPTH = 100  # of parentheses; nobody writes more, and the stack has an end
+MAX_OPERATORS = 200  # each makes the tree one deeper; same
 
 _MATCH_OPS = {
     Kind.EQ: MatchOp.EQUAL,
@@ -146,6 +147,7 @@ class _Parser:
         self._lexer = Lexer(text)
         self._ahead: Token | None = None
         self._depth = 0
+        self._operators = 0
         # What the grammar allows and LogQL does not: said when the rest of the text has proved to be in order.
         self._complaint: QuerySyntaxError | None = None
 
@@ -171,6 +173,9 @@ class _Parser:
 
     def _operation(self, left: ast.Expr) -> ast.Expr:
         sign = self._next()
+        self._operators += 1
+        if self._operators > MAX_OPERATORS:
+            raise syntax_error(f"the query has more than {MAX_OPERATORS} operators")
         if sign.kind not in _BINARY_OPS:
             raise _not_supported(sign, f"the operator `{sign.value}`")
         op = _BINARY_OPS[sign.kind]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from sillok.errors import BadRequest, QuerySyntaxError, SillokError
 from sillok.logql import ast
 from sillok.logql.checks import check
-from sillok.logql.parser import MAX_DEPTH, parse, parse_selector
+from sillok.logql.parser import MAX_DEPTH, MAX_OPERATORS, parse, parse_selector
 from sillok.logql.printer import print_expr
 from sillok.model.matcher import Matcher, MatchOp
 from tests.logql import golden_file
@@ -114,6 +115,12 @@ def test_a_query_nested_without_end_is_refused() -> None:
         parse("(" * 5000 + "1" + ")" * 5000)
 
 
+def test_a_query_with_operators_without_end_is_refused() -> None:
+    with pytest.raises(QuerySyntaxError, match=f"more than {MAX_OPERATORS} operators"):
+        parse("+".join(["1"] * 5000))
+    check(parse("+".join(["1"] * MAX_OPERATORS)))
+
+
 def test_a_long_query_is_refused() -> None:
     with pytest.raises(QuerySyntaxError, match="input size too long"):
         parse('{a="b"}' + " " * 200_000)
@@ -134,3 +141,10 @@ def test_power_leans_right_and_binds_tightest() -> None:
     assert parse("1 - 2 - 3") == ast.BinaryOperation(
         ast.BinaryOp.SUB, ast.BinaryOperation(ast.BinaryOp.SUB, ast.Literal(1), ast.Literal(2)), ast.Literal(3)
     )
+
+
+def test_the_longest_query_is_read_in_time_that_grows_with_its_length() -> None:
+    began = time.process_time()
+    filters = ' |= "x"\n' * 15_000
+    assert len(parse('{a="b"}' + filters).stages) == 15_000  # type: ignore[union-attr]
+    assert time.process_time() - began < 3
