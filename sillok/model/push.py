@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from sillok.model.labels import LabelSet
 
-
 NO_TIME = -(1 << 63)  # As a time: the sender gave none, so the time of its receipt counts.
 
 
