@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import fcntl
 import logging
 import os
@@ -30,6 +31,9 @@ REPORT_S = 1.0
 MAX_STATUS_CONNECTIONS = 64
 STOP_SEND_S = 0.5  # A batch under way may get its answer; if not, it is sent again at the next start.
 MAX_OPEN_FILES = 65_536
+IDLE_TURNS = 8  # After so many turns without work the burst is over.
+
+_M_ARENA_MAX = -8  # malloc.h
 
 _log = logging.getLogger("sillok.agent")
 
@@ -41,6 +45,7 @@ def run(settings: AgentSettings) -> int:
         StoreLocked: another collector works with this data folder.
     """
     _raise_file_limit()
+    _keep_memory_small()
     # httpx says a line a request; where our log is watched, that line would be the next request.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with _locked(settings.data):
@@ -56,7 +61,7 @@ class _Agent:
         self._custody = Custody(settings.data, spool_bytes=settings.spool_bytes)
         clock = LineClock()
         around = Surroundings(lambda: self._custody.positions, self._notices, settings.first_sight_bytes)
-        own = (f"{settings.data.resolve()}/",)
+        own = (f"{settings.data.absolute()}/", f"{settings.data.resolve()}/")
         self._files = Files(settings.files, settings.host, clock, around, own)
         families: list[Sources] = [self._files]
         self._containers: Containers | None = None
@@ -122,11 +127,15 @@ class _Agent:
 
     async def _collect(self) -> None:
         try:
+            idle_turns = IDLE_TURNS
             while not self._stop.is_set():
                 spooled = self._custody.spool.last
                 has_more = await asyncio.to_thread(self._collector.turn)
                 if self._custody.spool.last != spooled:
                     self._sender.wake()
+                idle_turns = 0 if has_more else idle_turns + 1
+                if idle_turns == IDLE_TURNS:
+                    _give_memory_back()
                 if not has_more:
                     await self._pause(self._settings.poll_s / 2)
         finally:
@@ -185,6 +194,22 @@ def _locked(folder: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _keep_memory_small() -> None:
+    """One pool of memory for all threads: only one of them computes at a time anyway. glibc only."""
+    try:
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    except (OSError, AttributeError):
+        pass
+
+
+def _give_memory_back() -> None:
+    """A burst leaves free memory behind; an idle collector should be as small as before it. glibc only."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        pass
 
 
 def _raise_file_limit() -> None:

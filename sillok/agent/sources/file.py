@@ -32,7 +32,7 @@ BINARY_PROBE_BYTES = 1024
 QUIET_S = 10.0  # A rotated file that did not grow for so long is done; it is looked at again if it grows.
 SETTLE_NS = 2_000_000_000  # A file that changed just now may still be being copied or compressed.
 MAX_SETTLE_S = 20.0
-IDLE_CLOSE_S = 300.0
+IDLE_CLOSE_S = 60.0
 RETRY_S = 5.0
 KEPT_EPOCHS = 8  # Rotations of one path that a compressed copy may still turn out to be.
 SIBLINGS = "siblings:"  # Position ids: epochs have their own id, a path's known rotations this and the path.
@@ -259,9 +259,17 @@ class FollowedFile:
             return False  # If it grew, reading it tells.
         if status.st_size < reading.epoch.offset:
             return True
-        if status.st_mtime_ns == reading.changed_ns or reading.data is None:
+        if status.st_mtime_ns == reading.changed_ns:
             return False
-        return not reading.epoch.recognises(reading.data)
+        try:
+            data = reading.data or _open(self.path)
+        except OSError:
+            return False
+        try:
+            return not reading.epoch.recognises(data)
+        finally:
+            if data is not reading.data:
+                data.close()
 
     def _path_is_gone(self, now: float) -> bool:
         if self.absent_since is None:

@@ -438,7 +438,19 @@ def test_a_full_spool_makes_sources_wait_and_loses_nothing(tmp_path: Path, logs:
 
 STEPS = st.lists(
     st.sampled_from(
-        ["append", "append", "append", "partial", "rotate", "copytruncate", "compress", "collect", "kill", "stop"]
+        [
+            "append",
+            "append",
+            "append",
+            "partial",
+            "rotate",
+            "copytruncate",
+            "compress",
+            "collect",
+            "idle",
+            "kill",
+            "stop",
+        ]
     ),
     min_size=4,
     max_size=24,
@@ -480,6 +492,8 @@ def test_whatever_happens_to_a_file_each_line_comes_once(
                 Path(f"{plain}.gz").rename(path.with_name(f"x.log.{next(packed)}.gz"))
         elif step == "collect":
             desk.collect()
+        elif step == "idle":
+            desk.collect(advance_s=200)  # Long enough for idle files to be closed.
         elif step in ("kill", "stop"):
             desk.restart(kill=step == "kill")
     for _ in range(4):
