@@ -124,6 +124,20 @@ def test_each_committed_line_comes_exactly_once_while_pushes_go_on(world: World)
     during(world, story)
 
 
+def test_a_commit_that_the_replay_saw_before_it_was_announced_does_not_come_again(world: World) -> None:
+    early = world.store([({"app": "a"}, [(T, "same"), (T, "same"), (T + 1, "other")])])
+
+    async def story(service: QueryService) -> None:
+        frames = opened(world, service, start_ns=T + 1)
+        assert await gathered(frames, 1) == ["other"]
+        world.announce(early)
+        # What the replay had no place for is news.
+        assert await gathered(frames, 2) == ["same", "same"]
+        await nothing_more(frames)
+
+    during(world, story)
+
+
 def test_only_lines_that_the_query_keeps_come_and_only_the_tenants_own(world: World) -> None:
     async def story(service: QueryService) -> None:
         frames = opened(world, service, '{app="a"} |= "yes"')
