@@ -32,7 +32,7 @@ RETRY_AFTER_S = 1.0
 # A second committer starts beside the first when a group is this old or this large: a commit of few entries costs
 # as much as one of thousands.
 SECOND_COMMIT_AFTER_S = 0.1
-SECOND_COMMIT_ENTRIES = 10_000
+SECOND_COMMIT_ENTRIES = 20_000
 
 _LOG = logging.getLogger(__name__)
 

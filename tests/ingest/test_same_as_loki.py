@@ -173,3 +173,59 @@ def test_streams_over_the_limit_of_a_tenant_are_refused_with_lokis_status_and_te
     bench = check(loki_url, "few-streams", streams)
     assert bench.streams.count("few-streams") == 2
     assert len(bench.store.rows) == 4
+
+
+JSON_BODIES = [
+    "{}",
+    "null",
+    '{"streams": []}',
+    '{"streams": [{"values": [["NOW", "x"]]}]}',
+    '{"streams": [{"stream": {"a": "b"}}]}',
+    '{"streams": [{"stream": {"a": "b"}, "values": null}]}',
+    '{"streams": [{"stream": {"a": 1, "b": null}, "values": [["NOW", "x"]]}]}',
+    '{"streams": [{"stream": {"a": "b"}, "values": [["NOW"]]}]}',
+    '{"streams": [{"stream": {"a": "b"}, "values": [["NOW", "x", {"k": "v"}, 5]]}]}',
+    '{"streams": [{"stream": {"a-b": "c"}, "values": [["NOW", "x"]]}]}',
+    '{"streams": [{"stream": {"": "c"}, "values": [["NOW", "x"]]}]}',
+    '{"streams": [{"stream": {"ä": "c"}, "values": [["NOW", "x"]]}]}',
+    '{"streams": [{"stream": {"a": ""}, "values": [["NOW", "x"]]}]}',
+]
+
+
+@pytest.mark.parametrize("body", JSON_BODIES)
+def test_json_is_taken_and_refused_as_by_loki(loki_url: str, body: str) -> None:
+    content = body.replace("NOW", str(NOW)).encode()
+    here = we_answer(Bench(limits=limits_of), "usual", content, "application/json")
+    assert here == loki_answers(loki_url, "usual", content, "application/json")
+
+
+MALFORMED_JSON = [
+    "[]",
+    '{"streams": [',
+    '{"streams": "x"}',
+    '{"streams": [null]}',
+    '{"streams": [{"stream": null, "values": []}]}',
+    '{"streams": [{"stream": {}, "values": "x"}]}',
+    *(
+        '{"streams": [{"stream": {}, "values": [VALUE]}]}'.replace("VALUE", value)
+        for value in (
+            '[1, "x"]',
+            '["1.5", "x"]',
+            '["+5", "x"]',
+            '["", "x"]',
+            '["99999999999999999999", "x"]',
+            '["1", 5]',
+            '["1", "x", null]',
+            '["1", "x", {"k": 1}]',
+            "[]",
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("body", MALFORMED_JSON)
+def test_malformed_json_is_refused_with_lokis_status(loki_url: str, body: str) -> None:
+    """In our own words: Loki's are those of its JSON library."""
+    content = body.encode()
+    here = we_answer(Bench(limits=limits_of), "usual", content, "application/json")
+    assert here.status == loki_answers(loki_url, "usual", content, "application/json").status == 400
