@@ -53,7 +53,7 @@ async def test_a_token_may_travel_as_a_password_under_its_own_name_only() -> Non
         "",
         "Bearer",
         "Bearer wrong",
-        f"Bearer {hash_token(TOKEN)}",
+        pytest.param(f"Bearer {hash_token(TOKEN)}", id="a hash"),
         "Digest x",
         "Basic ???",
         "Basic " + base64.b64encode(b"\xff\xfe:x").decode(),
