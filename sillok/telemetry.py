@@ -87,6 +87,8 @@ HTTP_CLOSED = Counter(
     registry=REGISTRY,
 )
 
+EXPIRED_LINES = Counter("sillok_store_expired_lines_total", "Lines that retention removed.", registry=REGISTRY)
+
 AGENT_READ = Counter("sillok_agent_read_lines_total", "Lines read.", ["source"], registry=REGISTRY)
 AGENT_STORED = Counter("sillok_agent_stored_lines_total", "Lines the store has.", ["source"], registry=REGISTRY)
 AGENT_DROPPED = Counter(

@@ -1,17 +1,55 @@
-"""The tables, as versioned steps, and how they differ between one machine and a cluster."""
+"""The tables, as versioned steps, and how they differ between one machine and a cluster.
+
+On a cluster the logs are sharded: `logs` is a Distributed table over `logs_local`, one replicated table a
+shard. The small tables are the same on every machine of it.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from sillok.schema import tables
 from sillok.schema.logs import BUCKET_NS, DAY_NS
 from sillok.sql.statement import Statement
 
+_CLUSTER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the tables live: on one machine (`cluster` is None), or on the ClickHouse cluster of that name."""
+
+    cluster: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.cluster is not None and not _CLUSTER.match(self.cluster):
+            raise ValueError(f"{self.cluster!r} cannot be the name of a cluster")
+
+    @property
+    def logs(self) -> str:
+        """The table that holds the parts of the logs."""
+        return tables.LOGS if self.cluster is None else f"{tables.LOGS}_local"
+
+    @property
+    def everywhere(self) -> str:
+        """What makes a statement run on all machines."""
+        return "" if self.cluster is None else f" ON CLUSTER {self.cluster}"
+
+    def engine(self, kind: str, table: str, *, is_sharded: bool = False) -> str:
+        """The table engine: `kind` on one machine, its replicated form on a cluster."""
+        if self.cluster is None:
+            return kind
+        shard = "{shard}/" if is_sharded else ""
+        return f"Replicated{kind}('/clickhouse/tables/{shard}{table}', '{{replica}}')"
+
+
+ONE_MACHINE = Placement()
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One version of the schema: what to run to come from the version before."""
+    """One version of the schema: what to run to come from the version before. Every statement may run twice."""
 
     version: int
     statements: tuple[Statement, ...]
@@ -26,8 +64,35 @@ _DURABLE = """
     min_compressed_bytes_to_fsync_after_merge = 1,
     max_compress_block_size = 65536"""
 
-_LOGS = f"""
-CREATE TABLE IF NOT EXISTS {tables.LOGS}
+
+def steps(placement: Placement) -> tuple[Step, ...]:
+    """All steps there are, oldest first. A step that was released is never changed: add one behind it."""
+    made = (_logs(placement), *_distributed(placement), _streams(placement), _documents(placement))
+    return (Step(1, tuple(_housekeeping(text) for text in made)),)
+
+
+def before_steps(placement: Placement) -> tuple[Statement, ...]:
+    """What must be there to know which steps were taken."""
+    return (
+        _housekeeping(f"CREATE DATABASE IF NOT EXISTS {tables.DATABASE}{placement.everywhere}"),
+        _housekeeping(_versions(placement)),
+    )
+
+
+def keep_free(placement: Placement, min_free_bytes: int) -> tuple[Statement, ...]:
+    """From now on the engine refuses rows for the logs while less than this is free on its disk."""
+    setting = f"MODIFY SETTING min_free_disk_bytes_to_perform_insert = {int(min_free_bytes)}"
+    names = (placement.logs, tables.STREAMS)
+    return tuple(_housekeeping(f"ALTER TABLE {name}{placement.everywhere} {setting}") for name in names)
+
+
+def _housekeeping(text: str) -> Statement:
+    return Statement(text, is_housekeeping=True)
+
+
+def _logs(placement: Placement) -> str:
+    return f"""
+CREATE TABLE IF NOT EXISTS {placement.logs}{placement.everywhere}
 (
     `tenant` LowCardinality(String),
     `sid` UInt64 CODEC(ZSTD(1)),
@@ -42,39 +107,63 @@ CREATE TABLE IF NOT EXISTS {tables.LOGS}
     INDEX recv_range recv TYPE minmax GRANULARITY 8,
     INDEX batch_ids batch TYPE bloom_filter GRANULARITY 8
 )
-ENGINE = MergeTree
+ENGINE = {placement.engine("MergeTree", tables.LOGS, is_sharded=True)}
 PARTITION BY intDiv(ts - positiveModulo(ts, {DAY_NS}), {DAY_NS})
 ORDER BY (tenant, intDiv(ts, {BUCKET_NS}), sid, ts)
 SETTINGS index_granularity = 1024,{_DURABLE}
 """
 
-_STREAMS = f"""
-CREATE TABLE IF NOT EXISTS {tables.STREAMS}
+
+def _distributed(placement: Placement) -> tuple[str, ...]:
+    if placement.cluster is None:
+        return ()
+    database, name = tables.LOGS.split(".")
+    engine = f"Distributed({placement.cluster}, {database}, {name}_local, sid)"
+    create = f"CREATE TABLE IF NOT EXISTS {tables.LOGS}{placement.everywhere}"
+    return (f"{create} AS {placement.logs} ENGINE = {engine}",)
+
+
+def _streams(placement: Placement) -> str:
+    return f"""
+CREATE TABLE IF NOT EXISTS {tables.STREAMS}{placement.everywhere}
 (
     `tenant` LowCardinality(String),
     `sid` UInt64,
     `labels` Map(String, String) CODEC(ZSTD(1)),
     `seen` DateTime64(3) DEFAULT now64(3)
 )
-ENGINE = ReplacingMergeTree
+ENGINE = {placement.engine("ReplacingMergeTree", tables.STREAMS)}
 ORDER BY (tenant, sid)
 SETTINGS index_granularity = 8192,{_DURABLE}
 """
 
-STEPS = (Step(1, (Statement(_LOGS, is_housekeeping=True), Statement(_STREAMS, is_housekeeping=True))),)
 
-VERSIONS = (
-    Statement(f"CREATE DATABASE IF NOT EXISTS {tables.DATABASE}"),
-    Statement(
-        f"""
-CREATE TABLE IF NOT EXISTS {tables.VERSIONS}
+def _documents(placement: Placement) -> str:
+    return f"""
+CREATE TABLE IF NOT EXISTS {tables.DOCUMENTS}{placement.everywhere}
+(
+    `tenant` LowCardinality(String),
+    `kind` LowCardinality(String),
+    `id` String,
+    `version` UInt64,
+    `written` Int64,
+    `is_deleted` Bool,
+    `json` String CODEC(ZSTD(1))
+)
+ENGINE = {placement.engine("MergeTree", tables.DOCUMENTS)}
+ORDER BY (tenant, kind, id, version)
+SETTINGS index_granularity = 1024,{_DURABLE}
+"""
+
+
+def _versions(placement: Placement) -> str:
+    return f"""
+CREATE TABLE IF NOT EXISTS {tables.VERSIONS}{placement.everywhere}
 (
     `version` UInt32,
     `applied` DateTime DEFAULT now()
 )
-ENGINE = MergeTree
+ENGINE = {placement.engine("MergeTree", tables.VERSIONS)}
 ORDER BY version
 SETTINGS index_granularity = 8192,{_DURABLE}
 """
-    ),
-)

@@ -41,10 +41,14 @@ DAY = call("intDiv", call("minus", TS, call("positiveModulo", TS, Bound(DAY_NS))
 
 def scope(tenant: str, time_range: TimeRange) -> tuple[Expr, ...]:
     """The conditions every statement on this table begins with."""
+    return (call("equals", TENANT, Bound(tenant)), *times(time_range))
+
+
+def times(time_range: TimeRange) -> tuple[Expr, ...]:
+    """The time range, and the buckets of the order that it touches."""
     first, last = time_range.start_ns, time_range.end_ns
     bucket = call("intDiv", TS, Bound(BUCKET_NS))
     return (
-        call("equals", TENANT, Bound(tenant)),
         call("greaterOrEquals", TS, Bound(first, "Int64")),
         call("less", TS, Bound(last, "Int64")),
         call("greaterOrEquals", bucket, Bound(_truncated(first), "Int64")),

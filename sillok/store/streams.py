@@ -52,6 +52,10 @@ class StreamIndex:
                 for sid, labels in fresh.items():
                     postings.add(sid, labels)
 
+    def tenants(self) -> tuple[str, ...]:
+        """Everybody who has a stream."""
+        return tuple(self._tenants)
+
     def known(self, tenant: str, sid: int) -> bool:
         postings = self._tenants.get(tenant)
         return postings is not None and sid in postings.labels

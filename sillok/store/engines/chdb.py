@@ -15,6 +15,7 @@ import itertools
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,41 +32,20 @@ from sillok.sql.statement import Statement, Value
 from sillok.store import door
 from sillok.store.binding import bind
 from sillok.store.engines import folder as folders
+from sillok.store.engines.settings import INSERT, READ, checked_name, checked_tag
 from sillok.store.faults import fault
 
 DEFAULT_MAX_MEMORY_BYTES = 2 * 1024**3
 DEFAULT_MAX_RESULT_BYTES = 256 * 1024**2
 MIN_FREE_BYTES_FOR_DDL = 16 * 1024**2  # DDL on a full disk may report success and leave a table that cannot be read
-MAX_QUERY_BYTES = 64 * 1024**2  # long lists of streams are part of the text the engine counts
-MAX_BLOCK_ROWS = 1_048_449  # the engine's own bound of one block
 CANCEL_PATIENCE_S = 1.0  # how long `cancel` looks for a query that was started but cannot be seen yet
 CLOSE_PATIENCE_S = 30.0
 
 _DRIVER_ERRORS = (RuntimeError, chdb.ChdbError)
 _Session: Any = driver.Session  # untyped upstream
 
-_TAG = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_NAME = re.compile(r"[a-z_][a-z0-9_.]*\Z")
-
-_READ: dict[str, str | int] = {
-    "output_format_arrow_string_as_string": 1,
-    "output_format_arrow_compression_method": "none",
-    "max_query_size": MAX_QUERY_BYTES,
-    "result_overflow_mode": "throw",
-    "timeout_overflow_mode": "throw",
-}
-_INSERT: dict[str, str | int] = {
-    # One block: whatever the rows' bytes, the engine neither cuts nor joins.
-    "max_block_size": MAX_BLOCK_ROWS,
-    "max_insert_block_size": MAX_BLOCK_ROWS,
-    "min_insert_block_size_rows": MAX_BLOCK_ROWS,
-    "min_insert_block_size_bytes": 0,
-    "max_insert_threads": 1,
-    "max_threads": 1,
-    # One push may span any number of days; the engine's default refuses more than 100.
-    "max_partitions_per_insert_block": 0,
-    "async_insert": 0,
-}
+_READ_TAG = "sillok-read-"
+_WRITE_TAG = "sillok-write-"
 
 
 def open_chdb(
@@ -103,11 +83,12 @@ class ChdbEngine:
         self._path = str(folders.data_folder(folder))
         self._lock = lock
         self._root = root
-        self._read: dict[str, str | int] = {**_READ, "max_result_bytes": max_result_bytes}
+        self._read: dict[str, str | int] = {**READ, "max_result_bytes": max_result_bytes}
         if threads:
             self._read["max_threads"] = threads
         self._state = threading.Condition()
-        self._running: dict[str, bool] = {}  # tag -> whether `cancel` was called
+        self._running: Counter[str] = Counter()  # queries by tag; several may share one
+        self._cancelled: set[str] = set()  # tags of running queries that `cancel` was called for
         self._is_closed = False
         self._fresh_tags = itertools.count()
         atexit.register(self.close)
@@ -120,7 +101,7 @@ class ChdbEngine:
         door.check(statement)
         if folders.free_bytes(self._folder) < MIN_FREE_BYTES_FOR_DDL:
             raise StoreFull("the disk of the store has no room to change its tables")
-        with self._registered(None, can_be_cancelled=False), self._session() as session:
+        with self._registered(is_write=True), self._session() as session:
             for name, value in (settings or {}).items():
                 _run(session, f"SET {_assignment(name, value)}")
             _run(session, statement.text, params=bind(statement.params))
@@ -164,17 +145,18 @@ class ChdbEngine:
         stored = columns or [Named(Column(name), name) for name in rows.column_names]
         params: dict[str, Value] = {}
         # `rows` is found by its name: the engine looks for it in the frames that call it.
-        text = render.insert(table, stored, "Python(rows)", params) + _clause(_INSERT)
-        with self._registered(None, can_be_cancelled=False), self._session() as session:
+        text = render.insert(table, stored, "Python(rows)", params) + _clause(INSERT)
+        with self._registered(is_write=True), self._session() as session:
             _run(session, text, params=bind(params))
 
     def cancel(self, tag: str) -> None:
         with self._state:
-            if tag not in self._running:
+            if not self._running[tag]:
                 return
-            self._running[tag] = True
+            self._cancelled.add(tag)
         deadline = time.monotonic() + CANCEL_PATIENCE_S
-        while not self._kill(tag) and tag in self._running and time.monotonic() < deadline:
+        # A query that has just been started may not be there to be killed yet.
+        while not self._kill(tag) and self._running[tag] and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def close(self) -> None:
@@ -182,16 +164,22 @@ class ChdbEngine:
             if self._is_closed:
                 return
             self._is_closed = True
-            tags = list(self._running)
         atexit.unregister(self.close)
+        if self._ended_all():
+            self._root.close()
+            self._lock.release()
+        # Else a thread is still inside the engine: closing under it would crash the process, which ends anyway.
+
+    def _ended_all(self) -> bool:
+        """End the queries, await them and the inserts; whether all have ended in time."""
         deadline = time.monotonic() + CLOSE_PATIENCE_S
-        with self._state:
-            while self._running and time.monotonic() < deadline:
-                for tag in tags:
+        while self._running and time.monotonic() < deadline:
+            for tag in tuple(self._running):
+                if not tag.startswith(_WRITE_TAG):
                     self._kill(tag)
-                self._state.wait(0.05)
-        self._root.close()
-        self._lock.release()
+            with self._state:
+                self._state.wait_for(lambda: not self._running, timeout=0.05)
+        return not self._running
 
     def _settings(self, tag: str, timeout_s: float | None, settings: Mapping[str, str | int] | None) -> str:
         chosen: dict[str, str | int] = {**self._read, **(settings or {}), "log_comment": tag}
@@ -200,22 +188,23 @@ class ChdbEngine:
         return _clause(chosen)
 
     @contextmanager
-    def _registered(self, tag: str | None, *, can_be_cancelled: bool = True) -> Iterator[str]:
-        name = tag or f"sillok-{'query' if can_be_cancelled else 'write'}-{next(self._fresh_tags)}"
-        if not _TAG.match(name):
-            raise ValueError(f"{name!r} cannot be the tag of a query")
+    def _registered(self, tag: str | None = None, *, is_write: bool = False) -> Iterator[str]:
+        name = checked_tag(tag or f"{_WRITE_TAG if is_write else _READ_TAG}{next(self._fresh_tags)}")
         with self._state:
             if self._is_closed:
                 raise StoreUnavailable("the store is closed")
-            self._running[name] = False
+            self._running[name] += 1
         try:
             yield name
+            if name in self._cancelled:
+                raise QueryCancelled("the query was cancelled")
         finally:
             with self._state:
-                was_cancelled = self._running.pop(name)
+                self._running[name] -= 1
+                if not self._running[name]:
+                    del self._running[name]
+                    self._cancelled.discard(name)
                 self._state.notify_all()
-        if was_cancelled:
-            raise QueryCancelled("the query was cancelled")
 
     @contextmanager
     def _session(self) -> Iterator[Any]:
@@ -271,13 +260,7 @@ def _clause(settings: Mapping[str, str | int]) -> str:
 
 def _assignment(name: str, value: str | int) -> str:
     if isinstance(value, int):
-        return f"{_checked(name)} = {value}"
+        return f"{checked_name(name)} = {value}"
     if not re.fullmatch(r"[A-Za-z0-9_.-]*", value):
         raise ValueError(f"{value!r} cannot be the value of a setting")
-    return f"{_checked(name)} = '{value}'"
-
-
-def _checked(name: str) -> str:
-    if not _NAME.match(name):
-        raise ValueError(f"{name!r} may not stand in SQL text")
-    return name
+    return f"{checked_name(name)} = '{value}'"
