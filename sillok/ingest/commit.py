@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
@@ -30,6 +30,7 @@ from sillok.model.push import NO_TIME, EntryColumns, RawEntries, Receipt
 from sillok.model.timerange import TimeRange
 from sillok.wire.loki_entries import NO_OFFSET
 
+MAX_TENANTS_REMEMBERED = 1000  # whose verdicts on label sets are kept
 MAX_ERROR_TEXTS = 20  # different texts in one answer; Loki has no bound
 
 
@@ -96,7 +97,11 @@ class Committer:
         accounts = [_Account(batch) for batch in group]
         tables: dict[str, pa.Table] = {}
         for tenant, of_tenant in _by_tenant(accounts).items():
-            rows = self._rows(tenant, of_tenant)
+            try:
+                rows = self._rows(tenant, of_tenant)
+            except SillokError as error:
+                _fail(of_tenant, error)
+                continue
             if rows is not None:
                 tables[tenant] = rows
         committed = self._store(tables, accounts) if tables else None
@@ -112,9 +117,7 @@ class Committer:
             with telemetry.COMMIT_SECONDS.time():
                 self._writer.append(rows)
         except SillokError as error:
-            for account in accounts:
-                if account.stored:
-                    account.failure = error
+            _fail([account for account in accounts if account.stored], error)
             return None
         telemetry.COMMITS.inc()
         return Committed(recv, frozenset(tables))
@@ -137,12 +140,7 @@ class Committer:
         columns = self._within_rate(columns.keep(kept), streams, judge.limits)
         if not len(columns):
             return None
-        try:
-            self._streams.add(tenant, _streams_in(columns, streams))
-        except SillokError as error:
-            for account in accounts:
-                account.failure = error
-            return None
+        self._streams.add(tenant, _streams_in(columns, streams))
         for account, entries in _entries_of(columns, streams).items():
             account.stored = entries.size
             account.stored_bytes = int(columns.line_bytes[entries].sum())
@@ -153,6 +151,8 @@ class Committer:
         limits = self._limits(tenant)
         judge = self._judges.get(tenant)
         if judge is None or judge.limits != limits:
+            if len(self._judges) >= MAX_TENANTS_REMEMBERED:
+                self._judges.clear()
             judge = self._judges[tenant] = StreamJudge(tenant, limits)
         return judge
 
@@ -309,6 +309,11 @@ def error_text(messages: Mapping[str, int]) -> str | None:
     if len(texts) > MAX_ERROR_TEXTS:
         texts[MAX_ERROR_TEXTS:] = [f"{len(texts) - MAX_ERROR_TEXTS} other errors"]
     return "; ".join(texts)
+
+
+def _fail(accounts: Iterable[_Account], error: SillokError) -> None:
+    for account in accounts:
+        account.failure = account.failure or error
 
 
 def _by_tenant(accounts: Sequence[_Account]) -> dict[str, list[_Account]]:

@@ -21,6 +21,8 @@ DAY_NS = 86_400_000_000_000
 # 32 MiB of memory: at 10 million batches one in 1,500 new ones is asked about in vain, at 40 million one in ten.
 FILTER_BITS = 1 << 28
 _PROBES = 7
+LOADED_AT_ONCE = 1000
+LOAD_PAUSE_S = 0.001
 
 
 class StoredBatches(Protocol):
@@ -44,10 +46,11 @@ class Ledger:
         self._seen = _Filter(filter_bits)
         self._is_loaded = threading.Event()
 
-    def load(self, *, stop: threading.Event | None = None) -> None:
-        """Learn the batches that are stored. What is marked meanwhile is not forgotten."""
-        for tenant, batch in self._store.all_batches():
-            if stop is not None and stop.is_set():
+    def load(self, *, stop: threading.Event) -> None:
+        """Learn the batches that are stored, unless `stop` is set. What is marked meanwhile is not forgotten."""
+        for count, (tenant, batch) in enumerate(self._store.all_batches()):
+            # A pause lets the event loop have the interpreter: there may be millions.
+            if count % LOADED_AT_ONCE == 0 and stop.wait(LOAD_PAUSE_S):
                 return
             self._seen.add(tenant, batch)
         self._is_loaded.set()

@@ -21,7 +21,7 @@ from sillok.wire.loki_labels import parse_labels
 SERVICE_NAME = "service_name"
 UNKNOWN_SERVICE = "unknown_service"
 
-MAX_VERDICTS = 100_000  # About 50 MB at most; then the older half is forgotten.
+MAX_VERDICTS = 20_000  # of one tenant: about 10 MB; then all are forgotten and judged again
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ Verdict: TypeAlias = Admitted | Barred
 
 
 class StreamJudge:
-    """Verdicts on the streams of one tenant under one set of limits."""
+    """Verdicts on the streams of one tenant under one set of limits; may be asked from several threads at once."""
 
     def __init__(self, tenant: str, limits: Limits) -> None:
         self._tenant = tenant
@@ -59,15 +59,10 @@ class StreamJudge:
     def judge(self, labels: str | LabelSet) -> Verdict:
         verdict = self._verdicts.get(labels)
         if verdict is None:
-            verdict = self._judged(labels)
-            self._remember(labels, verdict)
+            if len(self._verdicts) >= MAX_VERDICTS:
+                self._verdicts.clear()
+            verdict = self._verdicts[labels] = self._judged(labels)
         return verdict
-
-    def _remember(self, labels: str | LabelSet, verdict: Verdict) -> None:
-        if len(self._verdicts) >= MAX_VERDICTS:
-            for old in list(self._verdicts)[: MAX_VERDICTS // 2]:
-                del self._verdicts[old]
-        self._verdicts[labels] = verdict
 
     def _judged(self, labels: str | LabelSet) -> Verdict:
         try:

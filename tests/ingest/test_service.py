@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 
 from sillok import telemetry
-from sillok.errors import NothingToStore, Overloaded, PushSyntaxError, StoreFull, StoreUnavailable
+from sillok.errors import NothingToStore, Overloaded, PushSyntaxError, QueryTimeout, StoreFull, StoreUnavailable
 from sillok.ingest import batches, service
 from sillok.ingest.ledger import DAY_NS
 from sillok.ingest.service import Committed, Ingest
 from sillok.model.limits import Limits
 from sillok.model.push import EntryColumns, Pushed, PushedStream, RawEntries, Receipt
+from sillok.model.timerange import TimeRange
 from sillok.wire.loki_push import SentEntry, decode_protobuf, encode_protobuf
 from tests.ingest.memory import Bench
 
@@ -148,6 +149,55 @@ def test_a_batch_is_found_also_when_the_filter_could_not_be_filled() -> None:
 
     here.store.all_batches = broken  # type: ignore[method-assign]
     assert here.run(lambda ingest: send(ingest, pushed("a"), 1)).duplicates == 1
+
+
+def test_a_store_that_cannot_be_asked_fails_the_push_and_not_the_ingest() -> None:
+    here = bench()
+    stored = here.store.stored
+
+    def broken(tenant: str, batch: bytes, *, time_range: TimeRange) -> dict[int, int]:
+        raise QueryTimeout("no answer in time")
+
+    async def steps(ingest: Ingest) -> Receipt:
+        await send(ingest, pushed("a"), 1)
+        here.store.stored = broken  # type: ignore[method-assign]
+        with pytest.raises(QueryTimeout):
+            await send(ingest, pushed("a"), 1)
+        here.store.stored = stored  # type: ignore[method-assign]
+        return await send(ingest, pushed("a"), 1)
+
+    assert here.run(steps).duplicates == 1
+    assert here.store.lines() == [b"a"]
+
+
+def test_a_bug_in_a_commit_is_heard_by_who_waits() -> None:
+    here = bench()
+
+    def bug() -> None:
+        raise ZeroDivisionError
+
+    async def steps(ingest: Ingest) -> None:
+        here.store.before_append = bug
+        with pytest.raises(ZeroDivisionError):
+            await send(ingest, pushed("a"), 1)
+        here.store.before_append = lambda: None
+        assert (await send(ingest, pushed("a"), 1)).stored == 1
+
+    here.run(steps)
+
+
+def test_labels_are_judged_anew_when_limits_change() -> None:
+    limits = [Limits()]
+    here = Bench(limits=lambda _: limits[0], clock=lambda: NOW)
+
+    async def steps(ingest: Ingest) -> list[int]:
+        counts = []
+        for number, longest in enumerate([100, 2, 100]):
+            limits[0] = Limits(max_label_value_length=longest)
+            counts.append((await send(ingest, pushed("a"), number)).stored)
+        return counts
+
+    assert here.run(steps) == [1, 0, 1]
 
 
 def test_concurrent_pushes_share_commits() -> None:
