@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sillok.cli.config import read_text
 from sillok.config import effective as effective_text
-from sillok.config.sillok import CredentialEntry, Effective, Settings, credentials_in, parse_address
-from sillok.errors import BadRequest, ConfigError
+from sillok.config.sillok import CredentialEntry, Effective, Settings, Store, credentials_in, parse_address
+from sillok.errors import BadRequest, ConfigError, SillokError
 from sillok.http.settings import Bind, Credential, HttpLimits, Role, ServerSettings, TlsFiles
 from sillok.model.limits import Limits
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sillok.ingest.service import Ingest
     from sillok.query.service import QueryService
     from sillok.store.engine import Engine
+    from sillok.store.retention import Retention
 
 STORE_FOLDER = "store"
 RETENTION_EVERY_S = 600.0
@@ -39,7 +41,8 @@ class House:
         self._engine: Engine | None = None
         self._ingest: Ingest | None = None
         self._query: QueryService | None = None
-        self._retention: asyncio.Task[None] | None = None
+        self._retention: Retention | None = None
+        self._expiring: asyncio.Task[None] | None = None
         self._unready: str | None = "Sillok is starting: the store is being opened"
 
     async def open(self) -> ASGIApp:
@@ -50,23 +53,38 @@ class House:
         """
         app = await asyncio.to_thread(self._build)
         self._unready = None
+        self._expiring = asyncio.create_task(self._expire())
         return app
 
     async def close(self) -> None:
         """Finish what was accepted, then close the store. The listener has stopped by now."""
         self._unready = "Sillok is stopping"
-        if self._retention is not None:
-            self._retention.cancel()
+        if self._expiring is not None:
+            self._expiring.cancel()
         for part in (self._ingest, self._query):
             if part is not None:
                 await _closed(part.close())
         if self._engine is not None:
             await _closed(asyncio.to_thread(self._engine.close))
 
+    async def _expire(self) -> None:
+        """Remove old lines, at the start and every few minutes; a run that fails is tried again by the next."""
+        assert self._retention is not None
+        while True:
+            try:
+                await asyncio.to_thread(self._retention.run, time.time_ns())
+            except SillokError as error:
+                _log.warning("old lines were not removed: %s", error)
+            except Exception:
+                _log.exception("old lines were not removed")
+            await asyncio.sleep(RETENTION_EVERY_S)
+
     def _build(self) -> ASGIApp:
         from sillok.ingest.service import Ingest
+        from sillok.logql.parser import parse_selector
         from sillok.query.service import QueryService
         from sillok.server.app import build_app
+        from sillok.store.retention import Retention
         from sillok.store.settings import StoreSettings
         from sillok.store.streams import StreamIndex
         from sillok.store.tables import Tables
@@ -74,13 +92,22 @@ class House:
 
         configured = self.effective.settings
         engine = self._engine = open_engine(configured)
-        store = StoreSettings(min_free_bytes=configured.store.min_free_bytes)
+        store = StoreSettings(
+            min_free_bytes=configured.store.min_free_bytes, cluster=configured.store.clickhouse_cluster or None
+        )
         Tables(engine, store).migrate()
         streams = StreamIndex(engine)
         streams.load()
         limits = limits_by_tenant(configured)
         self._ingest = Ingest(writer=Writer(engine), streams=streams, limits=limits)
         self._query = QueryService(engine=engine, streams=streams, limits=limits, listen=self._ingest.listen)
+        self._retention = Retention(
+            engine,
+            streams,
+            limits=limits,
+            matchers=lambda selector: parse_selector(selector).matchers,
+            settings=store,
+        )
         return build_app(
             ingest=self._ingest,
             query=self._query,
@@ -103,13 +130,33 @@ def open_engine(settings: Settings) -> Engine:
 
     Raises:
         StoreLocked, StoreUnavailable: it cannot be used.
+        ConfigError: it needs a library that is not installed.
     """
+    store = settings.store
+    if store.clickhouse_url:
+        return _open_clickhouse(store)
     from sillok.store.engines.chdb import open_chdb
 
-    store = settings.store
     return open_chdb(
         Path(settings.data) / STORE_FOLDER,
         max_memory_bytes=store.max_memory_bytes,
+        max_result_bytes=store.max_result_bytes,
+        threads=store.threads,
+    )
+
+
+def _open_clickhouse(store: Store) -> Engine:
+    try:
+        from sillok.store.engines.clickhouse import open_clickhouse
+    except ModuleNotFoundError as error:
+        if error.name != "clickhouse_connect":
+            raise
+        raise ConfigError("`store.clickhouse_url` needs the ClickHouse client: pip install 'sillok[cluster]'") from None
+    return open_clickhouse(
+        store.clickhouse_url,
+        user=store.clickhouse_user,
+        password=store.clickhouse_password,
+        cluster=store.clickhouse_cluster or None,
         max_result_bytes=store.max_result_bytes,
         threads=store.threads,
     )

@@ -302,9 +302,11 @@ class Store:
         GIB, BYTES, "Free disk below which pushes are refused. Reads go on, and pushes too once there is room."
     )
     clickhouse_url: str = key(
-        "", TEXT, "A ClickHouse server as the store instead of the embedded engine, for example `http://ch:8123`."
+        "",
+        TEXT,
+        "A ClickHouse server as the store instead of the embedded engine, for example `http://ch:8123`. "
+        "Needs `pip install 'sillok[cluster]'`.",
     )
-    clickhouse_database: str = key("sillok", TEXT, "The database on that server.")
     clickhouse_user: str = key("default", TEXT, "The user on that server.")
     clickhouse_password: str = key("", SECRET, "The user's password; better given in the environment.")
     clickhouse_cluster: str = key("", TEXT, "The cluster's name, when the server is part of one.")

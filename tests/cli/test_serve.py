@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
+import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,6 +17,8 @@ import pytest
 
 from tests.e2e.system import SILLOK, Server, sillok
 from tests.processes import Process, free_port
+
+DAY_NS = 86_400 * 10**9
 
 
 def status(url: str) -> int:
@@ -162,3 +167,46 @@ def test_data_of_an_earlier_run_is_there_again(tmp_path: Path) -> None:
     with Server(tmp_path / "data") as server:
         assert sillok("query", '{job="stdin"}', "-o", "raw", "--addr", server.url).stdout == "kept\n"
         server.stop()
+
+
+def test_old_lines_are_gone_after_a_start(tmp_path: Path) -> None:
+    """T-07: `retention_period` deletes by itself. Late lines are taken, and go when they are too old."""
+    old, new = time.time_ns() - 20 * DAY_NS, time.time_ns()
+    values = [[str(old), "old"], [str(new), "new"]]
+    body = json.dumps({"streams": [{"stream": {"job": "old"}, "values": values}]}).encode()
+    with Server(tmp_path / "data", "--set", "limits.retention_period=0s") as server:
+        push = urllib.request.Request(
+            f"{server.url}/loki/api/v1/push", data=body, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(push) as response:
+            assert response.status == 204
+        assert lines(server) == ["new", "old"]
+        server.stop()
+    with Server(tmp_path / "data") as server:
+        server.wait_for(lambda: lines(server) == ["new"], timeout_s=20, what="the old line to go")
+        server.stop()
+
+
+def lines(server: Server) -> list[str]:
+    found = ("query", '{job="old"}', "--since", "600h", "-o", "raw", "--addr", server.url)
+    return sillok(*found).stdout.split()
+
+
+def test_a_clickhouse_server_can_be_the_store(tmp_path: Path) -> None:
+    """Against the double of its HTTP interface."""
+    command = [sys.executable, "-m", "tests.doubles.clickhouse_http", tmp_path / "clickhouse"]
+    with Process(command, log=tmp_path / "clickhouse.log", cwd=Path(__file__).parents[2]) as double:
+        url = double.wait_for(lambda: double.output().strip(), timeout_s=30, what="its address")
+        with Server(tmp_path / "data", "--set", f"store.clickhouse_url={url}") as server:
+            sillok("push", "--addr", server.url, input="over there\n")
+            assert sillok("query", '{job="stdin"}', "-o", "raw", "--addr", server.url).stdout == "over there\n"
+            server.stop()
+        assert not (tmp_path / "data").exists()
+
+
+def test_a_clickhouse_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    listen = f"127.0.0.1:{free_port()}"
+    done = sillok("serve", "--data", tmp_path / "data", "--listen", listen, "--set", f"store.clickhouse_url={url}")
+    assert done.returncode == 1
+    assert f"ClickHouse at {url} cannot be reached" in done.stderr
