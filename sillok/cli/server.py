@@ -79,13 +79,13 @@ class _Doorway:
         if self.app is not None:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            await _say_starting(send)
+            await _say_starting(send, "http.response")
         elif scope["type"] == "websocket":
             await receive()
-            await send({"type": "websocket.close", "code": 1013, "reason": "Sillok is starting"})
+            await _say_starting(send, "websocket.http.response")
 
 
-async def _say_starting(send: Send) -> None:
+async def _say_starting(send: Send, kind: str) -> None:
     body = b"Sillok is starting: the store is being opened\n"
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
@@ -93,8 +93,8 @@ async def _say_starting(send: Send) -> None:
         (b"retry-after", str(RETRY_STARTING_S).encode()),
         (b"connection", b"close"),
     ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": f"{kind}.start", "status": 503, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -47,6 +47,20 @@ def test_a_server_answers_before_it_is_ready_and_says_why(tmp_path: Path) -> Non
         server.kill()
 
 
+def test_a_tail_of_a_server_that_starts_is_asked_to_come_again(tmp_path: Path) -> None:
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    server = Server(tmp_path / "data")
+    try:
+        server.wait_for(lambda: status(f"{server.url}/ready"), timeout_s=20, what="an answer")
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"{server.url.replace('http', 'ws')}/loki/api/v1/tail?query=x", proxy=None)
+        assert refused.value.response.status_code == 503
+    finally:
+        server.kill()
+
+
 def test_everything_a_server_writes_is_below_its_data_folder(tmp_path: Path) -> None:
     work = tmp_path / "work"
     temporary = tmp_path / "tmp"
