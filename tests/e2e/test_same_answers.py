@@ -15,6 +15,8 @@ import httpx
 import pytest
 
 from tests.e2e.api import SECOND_NS, Api
+from tests.e2e.system import real_sillok
+from tests.peers import real_loki
 
 START_NS = (time.time_ns() // SECOND_NS - 1800) * SECOND_NS
 END_NS = START_NS + 600 * SECOND_NS
@@ -127,8 +129,13 @@ OWN_WORDS = {
 
 
 @pytest.fixture(scope="module")
-def both(sillok_url: str, loki_url: str) -> Iterator[list[Api]]:
-    apis = [Api(sillok_url), Api(loki_url)]
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Api]]:
+    """Two fresh servers: the real Loki lists the labels of everything it has in memory, whatever the range."""
+    with real_sillok(tmp_path_factory.mktemp("sillok")) as ours, real_loki(tmp_path_factory.mktemp("loki")) as lokis:
+        yield from _filled([Api(ours), Api(lokis)])
+
+
+def _filled(apis: list[Api]) -> Iterator[list[Api]]:
     for api in apis:
         streams = [{"stream": labels, "values": values} for labels, values in CORPUS]
         answer = api.http.post("/loki/api/v1/push", json={"streams": streams})
