@@ -56,13 +56,16 @@ class Step:
 
 
 # A success means "on disk": inserted parts, their directories and merged parts are fsynced.
-# A flipped byte costs time that grows with the square of the compressed block, so blocks are small.
+# A flipped byte costs time that grows with the square of the compressed block (680 KB: minutes of a core that
+# nothing can cancel), so blocks are small. In small parts a block is a granule, whatever its own bound says; hence
+# the bound of granules.
 _DURABLE = """
     fsync_after_insert = 1,
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
-    max_compress_block_size = 65536"""
+    max_compress_block_size = 65536,
+    index_granularity_bytes = 131072"""
 
 
 def steps(placement: Placement) -> tuple[Step, ...]:

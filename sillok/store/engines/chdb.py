@@ -4,7 +4,7 @@ What bites, and how it is held off here (measured on chDB 4.4):
 
 - a session is used once: after a statement that failed part-way the next result on it begins with the failed one's;
 - the folder is locked by us first, because chDB says only on file descriptor 2 why it cannot open one;
-- a running query at interpreter exit is a segfault: `close` ends and awaits them;
+- a running query at interpreter exit is a segfault: `close` ends and awaits them, at exit by itself;
 - `fork` after opening hangs the child: start programs with `subprocess`, workers with `spawn`.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import itertools
 import re
+import signal
 import threading
 import time
 from collections import Counter
@@ -40,6 +41,9 @@ DEFAULT_MAX_RESULT_BYTES = 256 * 1024**2
 MIN_FREE_BYTES_FOR_DDL = 16 * 1024**2  # DDL on a full disk may report success and leave a table that cannot be read
 CANCEL_PATIENCE_S = 1.0  # how long `cancel` looks for a query that was started but cannot be seen yet
 CLOSE_PATIENCE_S = 30.0
+
+# The import blocks SIGPIPE in its thread, and programs that are started from there would inherit that.
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPIPE})
 
 _DRIVER_ERRORS = (RuntimeError, chdb.ChdbError)
 _Session: Any = driver.Session  # untyped upstream
