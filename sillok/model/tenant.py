@@ -9,7 +9,7 @@ from sillok.errors import BadRequest
 DEFAULT_TENANT = "fake"  # Loki's name for the only tenant while `auth_enabled` is off.
 MAX_TENANT_BYTES = 150  # Loki's limit.
 
-_VALID = re.compile(r"[a-zA-Z0-9!\-_.*'()]+\Z")
+_UNSUPPORTED = re.compile(r"[^a-zA-Z0-9!\-_.*'()]")
 
 
 def check_tenant(tenant: str) -> str:
@@ -22,6 +22,6 @@ def check_tenant(tenant: str) -> str:
         raise BadRequest(f"tenant ID is too long: max {MAX_TENANT_BYTES} characters")
     if tenant in (".", ".."):
         raise BadRequest("tenant ID is '.' or '..'")
-    if not _VALID.match(tenant):
-        raise BadRequest(f"tenant ID '{tenant}' contains unsupported character")
+    if (odd := _UNSUPPORTED.search(tenant)) or not tenant:
+        raise BadRequest(f"tenant ID '{tenant}' contains unsupported character '{odd.group() if odd else ''}'")
     return tenant
