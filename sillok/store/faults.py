@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import re
 
-from sillok.errors import QueryCancelled, QueryRejected, QueryTimeout, SillokError, StoreFull, StoreUnavailable
+from sillok.errors import (
+    Overloaded,
+    QueryCancelled,
+    QueryRejected,
+    QueryTimeout,
+    SillokError,
+    StoreFull,
+    StoreUnavailable,
+)
 
 _CODE = re.compile(r"Code: (\d+)")
 _NO_SPACE = "No space left on device"
@@ -15,6 +23,8 @@ _NO_SPACE = "No space left on device"
 _FULL = frozenset({243})  # NOT_ENOUGH_SPACE: below min_free_disk_bytes_to_perform_insert, or no room to reserve
 _TIMED_OUT = frozenset({159})
 _CANCELLED = frozenset({394})
+# No memory, or so many small parts that merges must catch up first: the same rows may come again later.
+_BUSY = frozenset({241, 252})
 # rows, rows or bytes to read, result rows or bytes, memory, rows or bytes of a set, size and depth of the text
 _REJECTED = frozenset({158, 191, 241, 307, 396, 62, 167, 168, 306})
 
@@ -31,6 +41,14 @@ def code_of(text: str) -> int:
     """The engine's error code in the text of an exception; 0 when there is none."""
     found = _CODE.search(text)
     return int(found.group(1)) if found else 0
+
+
+def fault_of_insert(text: str) -> SillokError:
+    """The error to raise when rows could not be stored. It is never one that a sender would not try again for."""
+    if code_of(text) in _BUSY:
+        return Overloaded("the store has no room for more work now; nothing of this was stored")
+    found = fault(text)
+    return found if isinstance(found, StoreUnavailable) else EngineError(str(found), code=code_of(text))
 
 
 def fault(text: str) -> SillokError:

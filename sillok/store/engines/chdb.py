@@ -17,7 +17,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ import chdb
 import pyarrow as pa
 from chdb import session as driver
 
-from sillok.errors import QueryCancelled, StoreFull, StoreUnavailable
+from sillok.errors import QueryCancelled, SillokError, StoreFull, StoreUnavailable
 from sillok.sql import render
 from sillok.sql.expr import Column, Named
 from sillok.sql.statement import Statement, Value
@@ -34,7 +34,7 @@ from sillok.store import door
 from sillok.store.binding import bind
 from sillok.store.engines import folder as folders
 from sillok.store.engines.settings import INSERT, READ, checked_name, checked_tag
-from sillok.store.faults import fault
+from sillok.store.faults import fault, fault_of_insert
 
 DEFAULT_MAX_MEMORY_BYTES = 2 * 1024**3
 DEFAULT_MAX_RESULT_BYTES = 256 * 1024**2
@@ -74,22 +74,30 @@ def open_chdb(
     except BaseException:
         lock.release()
         raise
-    return ChdbEngine(folder, lock, root, max_result_bytes=max_result_bytes, threads=threads)
+    read: dict[str, str | int] = {
+        **READ,
+        "max_result_bytes": max_result_bytes,
+        # One query leaves the others, and inserts, some memory; what does not fit is sorted and grouped on disk.
+        "max_memory_usage": max_memory_bytes * 3 // 5,
+        "max_bytes_before_external_group_by": max_memory_bytes // 4,
+        "max_bytes_before_external_sort": max_memory_bytes // 4,
+    }
+    if threads:
+        read["max_threads"] = threads
+    return ChdbEngine(folder, lock, root, read)
 
 
 class ChdbEngine:
     """The `Engine` of one folder."""
 
     def __init__(
-        self, folder: Path, lock: folders.FolderLock, root: Any, *, max_result_bytes: int, threads: int
+        self, folder: Path, lock: folders.FolderLock, root: Any, read_settings: Mapping[str, str | int]
     ) -> None:
         self._folder = folder
         self._path = str(folders.data_folder(folder))
         self._lock = lock
         self._root = root
-        self._read: dict[str, str | int] = {**READ, "max_result_bytes": max_result_bytes}
-        if threads:
-            self._read["max_threads"] = threads
+        self._read = dict(read_settings)
         self._state = threading.Condition()
         self._running: Counter[str] = Counter()  # queries by tag; several may share one
         self._cancelled: set[str] = set()  # tags of running queries that `cancel` was called for
@@ -151,7 +159,7 @@ class ChdbEngine:
         # `rows` is found by its name: the engine looks for it in the frames that call it.
         text = render.insert(table, stored, "Python(rows)", params) + _clause(INSERT)
         with self._registered(is_write=True), self._session() as session:
-            _run(session, text, params=bind(params))
+            _run(session, text, params=bind(params), explained=fault_of_insert)
 
     def cancel(self, tag: str) -> None:
         with self._state:
@@ -239,11 +247,18 @@ def _open_root(folder: Path, *, max_memory_bytes: int) -> Any:
     raise StoreUnavailable(f"the data folder {folder} cannot be opened: {detail}")
 
 
-def _run(session: Any, text: str, form: str = "TabSeparated", params: Mapping[str, str] | None = None) -> Any:
+def _run(
+    session: Any,
+    text: str,
+    form: str = "TabSeparated",
+    params: Mapping[str, str] | None = None,
+    *,
+    explained: Callable[[str], SillokError] = fault,
+) -> Any:
     try:
         return session.query(text, form, params=dict(params or {}))
     except _DRIVER_ERRORS as error:
-        raise fault(str(error)) from None
+        raise explained(str(error)) from None
 
 
 def _table(result: Any) -> pa.Table:

@@ -10,7 +10,7 @@ import io
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,13 +18,13 @@ import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sillok.errors import QueryCancelled, QueryTimeout, StoreUnavailable
+from sillok.errors import QueryCancelled, QueryTimeout, SillokError, StoreUnavailable
 from sillok.sql import render
 from sillok.sql.expr import Column, Named
 from sillok.sql.statement import Statement, Value
 from sillok.store import door
 from sillok.store.engines.settings import INSERT, READ, checked_name, checked_tag
-from sillok.store.faults import code_of, fault
+from sillok.store.faults import code_of, fault, fault_of_insert
 
 DEFAULT_MAX_RESULT_BYTES = 256 * 1024**2
 CONNECT_TIMEOUT_S = 10
@@ -155,7 +155,7 @@ class ClickHouseEngine:
         stored = columns or [Named(Column(name), name) for name in rows.column_names]
         params: dict[str, Value] = {}
         text = render.insert(table, stored, f"input('{_structure(rows.schema)}')", params) + "\nFORMAT ArrowStream"
-        with self._registered("sillok-write"), _faults():
+        with self._registered("sillok-write"), _faults(fault_of_insert):
             self._client.command(text, parameters=_native(params), data=_stream_of(rows), settings=self._insert)
 
     def cancel(self, tag: str) -> None:
@@ -253,14 +253,14 @@ class _Answer(io.RawIOBase):
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
+def _faults(explained: Callable[[str], SillokError] = fault) -> Iterator[None]:
     try:
         yield
     except ClickHouseError as error:
         text = str(error)
-        if code_of(text) == 0 and "timed out" in text:
+        if explained is fault and code_of(text) == 0 and "timed out" in text:
             raise QueryTimeout("ClickHouse did not answer in time") from None
-        raise fault(text) from None
+        raise explained(text) from None
 
 
 def _native(params: Mapping[str, Value]) -> dict[str, Any]:
