@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from sillok.errors import Overloaded
+from sillok.errors import Overloaded, StoreFull
 from sillok.model.timerange import TimeRange
 from sillok.schema import logs
 from sillok.schema.tables import LOGS
@@ -16,10 +17,18 @@ if TYPE_CHECKING:
 
 MAX_BLOCK_ROWS = 1_000_000  # below the engine's block of 1,048,449 rows: a commit is one block
 
+# A full disk is a state: after a refusal the engine is left alone for this long. Else small commits would slip
+# through between large ones that are refused, while merges free and take the last room.
+FULL_PAUSE_S = 1.0
+
 
 class Writer:
-    def __init__(self, engine: Engine) -> None:
+    """`clock` counts seconds and never goes back."""
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
+        self._clock = clock
+        self._full_until = float("-inf")
 
     def append(self, rows: pa.Table) -> None:
         """Store `rows` as one block; return when they are on disk and every query sees them.
@@ -37,8 +46,15 @@ class Writer:
         """
         if rows.num_rows > MAX_BLOCK_ROWS:
             raise Overloaded(f"{rows.num_rows} entries at once are more than a commit takes ({MAX_BLOCK_ROWS})")
-        if rows.num_rows:
+        if not rows.num_rows:
+            return
+        if self._clock() < self._full_until:
+            raise StoreFull("the disk of the store has no room; nothing of this was stored, reads go on")
+        try:
             self._engine.insert(LOGS, rows, columns=logs.STORED)
+        except StoreFull:
+            self._full_until = self._clock() + FULL_PAUSE_S
+            raise
 
     def stored(self, tenant: str, batch: bytes, *, time_range: TimeRange) -> dict[int, int]:
         """How many rows of a batch are there already, by UTC day (`ts // 86_400_000_000_000`)."""

@@ -2,9 +2,9 @@
 
     python -m tests.doubles.clickhouse_http FOLDER
 
-prints its address and serves until it is ended. A request is a session of its own, as with a server. It is
-as strict as ClickHouse where it matters here: errors carry the code in a header and the text in the body, and
-an answer that fails on its way ends with the exception.
+prints its address and serves until its standard input ends, so that it never outlives who started it. A request
+is a session of its own, as with a server. It is as strict as ClickHouse where it matters here: errors carry the
+code in a header and the text in the body, and an answer that fails on its way ends with the exception.
 
 Source: https://clickhouse.com/docs/en/interfaces/http
 """
@@ -17,6 +17,7 @@ import gzip
 import io
 import re
 import sys
+import threading
 import urllib.parse
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -166,6 +167,7 @@ def main() -> None:
     root = Session(sys.argv[1])  # keeps the engine open between requests
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         print(f"http://127.0.0.1:{server.server_port}", flush=True)
+        threading.Thread(target=lambda: (sys.stdin.read(), server.shutdown()), daemon=True).start()
         server.serve_forever()
     root.close()
 

@@ -22,7 +22,7 @@ def clickhouse_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a ClickHouse double in a process of its own."""
     folder = tmp_path_factory.mktemp("clickhouse")
     command = [sys.executable, "-m", "tests.doubles.clickhouse_http", str(folder / "data")]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
         process.kill()

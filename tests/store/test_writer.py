@@ -7,12 +7,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from sillok.errors import Overloaded
+from sillok.errors import Overloaded, StoreFull
 from sillok.model.timerange import TimeRange
 from sillok.schema import logs
 from sillok.sql.statement import Statement
 from sillok.store.engine import Engine
-from sillok.store.writer import MAX_BLOCK_ROWS, Writer
+from sillok.store.writer import FULL_PAUSE_S, MAX_BLOCK_ROWS, Writer
 
 DAY_NS = logs.DAY_NS
 NOON = 20_000 * DAY_NS + DAY_NS // 2
@@ -76,6 +76,28 @@ def test_more_rows_than_a_block_takes_are_refused_and_nothing_is_stored(engine: 
     too_many = pa.table({"tenant": pa.array(["writer-d"] * (MAX_BLOCK_ROWS + 1))})
     with pytest.raises(Overloaded, match="more than a commit takes"):
         Writer(engine).append(too_many)
+
+
+def test_a_full_disk_stays_full_for_a_moment_and_then_is_asked_again() -> None:
+    class Disk:
+        is_full = True
+        asked = 0
+
+        def insert(self, table: str, rows: pa.Table, *, columns: object) -> None:
+            self.asked += 1
+            if self.is_full:
+                raise StoreFull("no room")
+
+    disk, now = Disk(), [100.0]
+    writer = Writer(disk, clock=lambda: now[0])  # type: ignore[arg-type]
+    for _ in range(3):
+        with pytest.raises(StoreFull):
+            writer.append(rows("writer-k", [b"x"]))
+    assert disk.asked == 1
+    disk.is_full = False
+    now[0] += FULL_PAUSE_S
+    writer.append(rows("writer-k", [b"x"]))
+    assert disk.asked == 2
 
 
 def test_no_rows_are_no_commit(engine: Engine) -> None:
