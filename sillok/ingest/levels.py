@@ -8,28 +8,12 @@ from __future__ import annotations
 import re
 
 from sillok.model.labels import LabelSet
+from sillok.model.level import DO_NOT_DETECT, SPELLINGS, UNKNOWN
 from sillok.model.limits import Limits
 
 DETECTED_LEVEL = "detected_level"
 SEVERITY_NUMBER = "severity_number"
-DO_NOT_DETECT = "-"  # As a hint: the level stays empty.
 
-_SPELLINGS = {
-    "trace": "trace",
-    "trc": "trace",
-    "debug": "debug",
-    "dbg": "debug",
-    "info": "info",
-    "inf": "info",
-    "information": "info",
-    "warn": "warn",
-    "wrn": "warn",
-    "warning": "warn",
-    "error": "error",
-    "err": "error",
-    "critical": "critical",
-    "fatal": "fatal",
-}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}\Z")
 # The last severity number of OpenTelemetry's data model that means each level.
 _SEVERITIES = ((4, "trace"), (8, "debug"), (12, "info"), (16, "warn"), (20, "error"), (24, "fatal"))
@@ -42,7 +26,7 @@ def detects_levels(limits: Limits) -> bool:
 
 def normalised(level: str) -> str:
     """Loki's name of a level that is spelled in a known way, else `level` as it is."""
-    return _SPELLINGS.get(level.lower(), level)
+    return SPELLINGS.get(level.lower(), level)
 
 
 def level_of_labels(labels: LabelSet, limits: Limits) -> str:
@@ -60,5 +44,5 @@ def level_of_severity_number(number: str) -> str:
         return "info"
     severity = int(number)
     if severity == 0:
-        return "unknown"
-    return next((level for last, level in _SEVERITIES if severity <= last), "unknown")
+        return UNKNOWN
+    return next((level for last, level in _SEVERITIES if severity <= last), UNKNOWN)

@@ -19,28 +19,10 @@ Differs: in malformed JSON, in arrays, and below a JSON line's second level, Lok
 
 from __future__ import annotations
 
+from sillok.model.level import DO_NOT_DETECT, SPELLINGS, UNKNOWN
 from sillok.sql.expr import Bound, Column, Expr, call
 
-UNKNOWN = "unknown"
-DO_NOT_DETECT = "-"  # As a hint: the level stays empty.
-
 _LEVELS = ("trace", "debug", "fatal", "critical", "error", "warn", "info")
-_SPELLINGS = {
-    "trace": "trace",
-    "trc": "trace",
-    "debug": "debug",
-    "dbg": "debug",
-    "info": "info",
-    "inf": "info",
-    "information": "info",
-    "warn": "warn",
-    "wrn": "warn",
-    "warning": "warn",
-    "error": "error",
-    "err": "error",
-    "critical": "critical",
-    "fatal": "fatal",
-}
 _WORDS = r"(trace|debug|fatal|critical|error|err|warning|warn|info)"
 
 # What may stand before and after a word. A blank is added at both ends of the line so that no pattern needs
@@ -133,5 +115,5 @@ def _logfmt(key: str) -> str:
 
 
 def _normalised(word: Expr, *, otherwise: str) -> Expr:
-    spellings, levels = tuple(_SPELLINGS), tuple(_SPELLINGS.values())
+    spellings, levels = tuple(SPELLINGS), tuple(SPELLINGS.values())
     return call("transform", call("lower", word), Bound(spellings), Bound(levels), Bound(otherwise))
