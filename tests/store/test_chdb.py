@@ -383,3 +383,18 @@ engine.close()
 """,
     )
     assert "schema version 99" in told
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="with one core there is nothing to share")
+def test_a_question_has_every_core_under_a_small_memory_cap(tmp_path: Path) -> None:
+    # EXPLAIN takes no settings behind it, so the question and its settings are inside.
+    told = run(
+        tmp_path,
+        """
+engine = opened()
+text = "SELECT sum(number) AS n FROM numbers_mt(100000000)" + engine._settings("t", None, None)
+print(engine._root.query("EXPLAIN PIPELINE " + text, "TabSeparatedRaw"))
+engine.close()
+""",
+    )
+    assert "AggregatingTransform × " in told

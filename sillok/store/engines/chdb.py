@@ -81,6 +81,9 @@ def open_chdb(
         "max_memory_usage": max_memory_bytes * 3 // 5,
         "max_bytes_before_external_group_by": max_memory_bytes // 4,
         "max_bytes_before_external_sort": max_memory_bytes // 4,
+        # By default the engine counts a thread as 1 GiB of what is free: under our cap every query had one core.
+        # Measured on 5 M lines and two cores: a needle 1,160 ms, without this rule 560 ms.
+        "max_threads_min_free_memory_per_thread": 0,
     }
     if threads:
         read["max_threads"] = threads
