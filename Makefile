@@ -24,8 +24,10 @@ setup: $(STAMP) ## make the virtual environment and install everything into it
 run: setup ## start Sillok on http://127.0.0.1:3100 with a collector for this machine
 	$(BIN)/sillok up
 
+# The end-to-end tests run one at a time: they start servers of their own and measure how these behave.
 test: setup ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests --ignore=tests/e2e -n 2 --dist loadfile $(UNIT_OPTIONS)
+	$(BIN)/python -m pytest tests/e2e $(E2E_OPTIONS)
 
 test-fast: setup ## run the tests that take less than 20 seconds each
 	$(BIN)/python -m pytest -m 'not slow'
