@@ -209,13 +209,18 @@ def lines(server: Server) -> list[str]:
 def test_a_clickhouse_server_can_be_the_store(tmp_path: Path) -> None:
     """Against the double of its HTTP interface."""
     command = [sys.executable, "-m", "tests.doubles.clickhouse_http", tmp_path / "clickhouse"]
-    with Process(command, log=tmp_path / "clickhouse.log", cwd=Path(__file__).parents[2]) as double:
-        url = double.wait_for(lambda: double.output().strip(), timeout_s=30, what="its address")
+    # The double ends with its standard input, so it gets one that stays open.
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as double:
+        assert double.stdout is not None
+        url = double.stdout.readline().strip()
         with Server(tmp_path / "data", "--set", f"store.clickhouse_url={url}") as server:
             sillok("push", "--addr", server.url, input="over there\n")
             assert sillok("query", '{job="stdin"}', "-o", "raw", "--addr", server.url).stdout == "over there\n"
             server.stop()
         assert not (tmp_path / "data").exists()
+        double.kill()
 
 
 def test_a_clickhouse_server_that_is_not_there_is_named(tmp_path: Path) -> None:
