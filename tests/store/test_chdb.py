@@ -387,7 +387,7 @@ engine.close()
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="with one core there is nothing to share")
 def test_a_question_has_every_core_under_a_small_memory_cap(tmp_path: Path) -> None:
-    # EXPLAIN takes no settings behind it, so the question and its settings are inside.
+    # `query` would take the text for a question of its own: the settings belong to what is explained.
     told = run(
         tmp_path,
         """
